@@ -1,0 +1,19 @@
+//! Generates the wire types from `proto/`, without a `protoc` on the machine.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(["proto/orchestrator_service.proto"], ["proto"])?;
+    tonic_prost_build::configure()
+        .build_server(std::env::var_os("CARGO_FEATURE_EMULATOR").is_some())
+        .build_client(std::env::var_os("CARGO_FEATURE_SDK").is_some())
+        .build_transport(false)
+        // Map order must not depend on a hasher: histories are compared and snapshotted.
+        .btree_map(".")
+        // The rare, large events would otherwise decide the size of every event in memory.
+        .boxed(".HistoryEvent.eventType.executionStarted")
+        .boxed(".HistoryEvent.eventType.executionRewound")
+        .boxed(".HistoryEvent.eventType.historyState")
+        .disable_comments(["."])
+        .compile_fds(descriptors)?;
+    Ok(())
+}

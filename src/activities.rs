@@ -1,0 +1,1 @@
+//! Does the work of the sample: plain functions, value in, value out.

@@ -1,0 +1,3 @@
+//! The `taskhub` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Reads the time; nothing else does.

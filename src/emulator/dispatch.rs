@@ -1,0 +1,1 @@
+//! Owns a hub: decides, stores, then acts.

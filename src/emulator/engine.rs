@@ -1,0 +1,5 @@
+//! Decides what happens in one hub: commands in, records and effects out.
+//!
+//! Pure: no clock, no randomness but the seed it is given, no IO, no `async`.
+
+pub mod command;

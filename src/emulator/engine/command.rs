@@ -1,0 +1,439 @@
+//! Names everything that can be asked of a hub, and everything it can answer.
+
+use crate::model::{InstanceId, InvalidId, Status, Timestamp};
+use crate::wire;
+use bytes::Bytes;
+
+/// What somebody asks of one hub. Parsed at the door: ids and ranges are valid, payloads are as they came.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Create an instance (`StartInstance`). Answered with [`Reply::Started`].
+    Start {
+        /// The id it shall have; `None` lets the engine mint one.
+        id: Option<InstanceId>,
+        /// The request, whose `instance_id` is not read again.
+        request: Box<wire::CreateInstanceRequest>,
+    },
+    /// Look at an instance (`GetInstance`). Answered with [`Reply::State`].
+    Get {
+        /// Which instance.
+        id: InstanceId,
+        /// Whether input, output and custom status are wanted.
+        payloads: bool,
+    },
+    /// Wait for an instance. Answered with [`Reply::State`] where nothing is left to wait for, otherwise with
+    /// [`Reply::Waiting`] now and [`Effect::Answer`] later.
+    Wait {
+        /// Who waits; chosen by the caller, unique while it waits.
+        waiter: WaiterId,
+        /// For which instance.
+        id: InstanceId,
+        /// For what.
+        until: Until,
+        /// Whether input, output and custom status are wanted.
+        payloads: bool,
+    },
+    /// The waiter has gone away; nothing is owed to it any more. Answered with [`Reply::Done`], always.
+    Forget {
+        /// Who.
+        waiter: WaiterId,
+    },
+    /// Raise an event (`RaiseEvent`). Answered with [`Reply::Done`].
+    Raise {
+        /// The instance that gets it.
+        id: InstanceId,
+        /// The event's name, in the case it came.
+        name: String,
+        /// Its data.
+        input: Option<String>,
+    },
+    /// Terminate an instance (`TerminateInstance`). Answered with [`Reply::Done`].
+    Terminate {
+        /// Which instance.
+        id: InstanceId,
+        /// Becomes the instance's output.
+        output: Option<String>,
+        /// Whether its children are terminated too.
+        recursive: bool,
+    },
+    /// Suspend an instance. Answered with [`Reply::Done`].
+    Suspend {
+        /// Which instance.
+        id: InstanceId,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Resume an instance. Answered with [`Reply::Done`].
+    Resume {
+        /// Which instance.
+        id: InstanceId,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Rewind a failed instance. Answered with [`Reply::Done`].
+    Rewind {
+        /// Which instance.
+        id: InstanceId,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Run an instance again from its input. Answered with [`Reply::Started`].
+    Restart {
+        /// Which instance.
+        id: InstanceId,
+        /// Whether the new run gets an id of its own.
+        new_id: bool,
+    },
+    /// List instances, a page at a time. Answered with [`Reply::States`].
+    Query(Query),
+    /// List the ids of ended instances. Answered with [`Reply::Ids`].
+    ListIds(ListIds),
+    /// Delete instances or entities. Answered with [`Reply::Purged`].
+    Purge {
+        /// Which.
+        target: PurgeTarget,
+        /// Whether the whole subtree of children goes too.
+        recursive: bool,
+    },
+    /// Read an instance's history. Answered with [`Reply::History`].
+    History {
+        /// Which instance.
+        id: InstanceId,
+        /// Which execution; `None` for the current one.
+        execution: Option<String>,
+        /// Whether the past of the turn in flight is meant (`forWorkItemProcessing`).
+        in_flight: bool,
+    },
+    /// Signal an entity. Answered with [`Reply::Done`].
+    SignalEntity {
+        /// Which entity.
+        id: InstanceId,
+        /// The operation's name.
+        operation: String,
+        /// Its input.
+        input: Option<String>,
+        /// The request's id; empty lets the engine mint one.
+        request_id: String,
+        /// When it is to be delivered; `None` or a moment not in the future for now.
+        at: Option<prost_types::Timestamp>,
+    },
+    /// Look at an entity. Answered with [`Reply::Entity`].
+    GetEntity {
+        /// Which entity.
+        id: InstanceId,
+        /// Whether its state is wanted.
+        state: bool,
+    },
+    /// List entities, a page at a time. Answered with [`Reply::Entities`].
+    QueryEntities(EntityQuery),
+    /// A worker opens a stream of work items. Answered with [`Reply::Done`].
+    OpenStream {
+        /// The stream; chosen by the caller, never used again in this hub's life.
+        stream: StreamId,
+        /// What the worker takes.
+        offer: Box<Offer>,
+    },
+    /// A stream has ended, whoever ended it: what it holds goes back. Answered with [`Reply::Done`], always.
+    CloseStream {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// A turn's answer (`CompleteOrchestratorTask`). Answered with [`Reply::Done`].
+    CompleteTurn(Box<wire::OrchestratorResponse>),
+    /// An activity's answer (`CompleteActivityTask`). Answered with [`Reply::Done`].
+    CompleteActivity(Box<wire::ActivityResponse>),
+    /// An entity batch's answer (`CompleteEntityTask`). Answered with [`Reply::Done`].
+    CompleteBatch(Box<wire::EntityBatchResult>),
+    /// A worker gives a work item back (`Abandon*`). Answered with [`Reply::Done`].
+    Abandon {
+        /// What kind of work item it says it has.
+        kind: WorkKind,
+        /// Its completion token.
+        token: String,
+    },
+    /// What the hub holds and who is connected. Answered with [`Reply::Stats`].
+    Stats,
+}
+
+/// What the engine answers at once.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// Done, and nothing to say.
+    Done,
+    /// The instance that was created.
+    Started(InstanceId),
+    /// The instance, or that there is none.
+    State(Option<Box<wire::OrchestrationState>>),
+    /// Not yet: the answer comes as [`Effect::Answer`].
+    Waiting,
+    /// A page of instances.
+    States {
+        /// The instances.
+        states: Vec<wire::OrchestrationState>,
+        /// Where the next page begins; `None` on the last page.
+        next: Option<String>,
+    },
+    /// A page of ids.
+    Ids {
+        /// The ids.
+        ids: Vec<String>,
+        /// Where the next page begins; `None` on the last page.
+        next: Option<String>,
+    },
+    /// How much was deleted.
+    Purged {
+        /// How many instances and entities.
+        deleted: usize,
+        /// Whether the `at_most` of a filter purge stopped it; ask again to go on.
+        more: bool,
+    },
+    /// History, as encoded events (`wire::HistoryEvent`, without framing), in order.
+    History(Vec<Bytes>),
+    /// The entity, or that there is none.
+    Entity(Option<Box<wire::EntityMetadata>>),
+    /// A page of entities.
+    Entities {
+        /// The entities.
+        entities: Vec<wire::EntityMetadata>,
+        /// Where the next page begins; `None` on the last page.
+        next: Option<String>,
+    },
+    /// What the hub holds.
+    Stats(Box<Stats>),
+}
+
+/// What to do once the records are stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Hand work to a stream.
+    Deliver {
+        /// Which stream.
+        stream: StreamId,
+        /// An encoded `wire::WorkItem`.
+        item: Bytes,
+    },
+    /// Answer somebody who waits.
+    Answer {
+        /// Who.
+        waiter: WaiterId,
+        /// The state waited for, or why there will be none.
+        answer: Result<Box<wire::OrchestrationState>, Refusal>,
+    },
+}
+
+/// One who waits for an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaiterId(pub u64);
+
+/// One stream of work items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// What a waiter waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The first committed turn, or the end.
+    Started,
+    /// The end.
+    Ended,
+}
+
+/// The three kinds of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkKind {
+    /// A turn of an orchestration.
+    Turn,
+    /// An activity.
+    Activity,
+    /// A batch of operations of an entity.
+    Batch,
+}
+
+/// What a worker takes from its stream.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Offer {
+    /// How many uncompleted turns at the most; `None` for no limit.
+    pub turns: Option<usize>,
+    /// How many uncompleted activities at the most; `None` for no limit.
+    pub activities: Option<usize>,
+    /// How many uncompleted entity batches at the most; `None` for no limit.
+    pub batches: Option<usize>,
+    /// What it can run; `None` for everything.
+    pub filters: Option<wire::WorkItemFilters>,
+    /// Whether it can fetch a long history by `StreamInstanceHistory`.
+    pub history_streaming: bool,
+    /// Whether it keeps orchestrations between turns and asks for history when it needs it (a private header of
+    /// our own worker; no other SDK ever sends it). See ARCHITECTURE.md, "Sticky turns".
+    pub sticky: bool,
+    /// Who it says it is.
+    pub worker: Option<String>,
+}
+
+/// Which instances to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query {
+    /// With one of these statuses; empty for all.
+    pub statuses: Vec<Status>,
+    /// Created at or after.
+    pub created_from: Option<Timestamp>,
+    /// Created before.
+    pub created_to: Option<Timestamp>,
+    /// With an id that starts so; empty for all.
+    pub id_prefix: String,
+    /// How many on a page, at least 1.
+    pub page_size: usize,
+    /// Where the page begins: the `next` of the page before.
+    pub after: Option<String>,
+    /// Whether input, output and custom status are wanted.
+    pub payloads: bool,
+}
+
+/// Which ended instances to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListIds {
+    /// With one of these statuses; empty for every terminal one.
+    pub statuses: Vec<Status>,
+    /// Ended at or after.
+    pub completed_from: Option<Timestamp>,
+    /// Ended before.
+    pub completed_to: Option<Timestamp>,
+    /// How many on a page, at least 1.
+    pub page_size: usize,
+    /// Where the page begins: the `next` of the page before.
+    pub after: Option<String>,
+}
+
+/// Which entities to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntityQuery {
+    /// With an id that starts so; empty for all.
+    pub id_prefix: String,
+    /// Modified at or after.
+    pub modified_from: Option<Timestamp>,
+    /// Modified before.
+    pub modified_to: Option<Timestamp>,
+    /// Whether their state is wanted.
+    pub state: bool,
+    /// Whether entities without state (only a lock, or a backlog) are listed too.
+    pub transient: bool,
+    /// How many on a page, at least 1.
+    pub page_size: usize,
+    /// Where the page begins: the `next` of the page before.
+    pub after: Option<String>,
+}
+
+/// What to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PurgeTarget {
+    /// One instance; refused while it runs. An entity where the id is one.
+    One(InstanceId),
+    /// Several; those that run or do not exist are passed over.
+    Batch(Vec<InstanceId>),
+    /// Every ended instance that fits.
+    Filter {
+        /// With one of these statuses; empty for every terminal one.
+        statuses: Vec<Status>,
+        /// Created at or after.
+        created_from: Option<Timestamp>,
+        /// Created before.
+        created_to: Option<Timestamp>,
+        /// How many instances this call may visit; the caller asks again while `more` is said.
+        at_most: usize,
+    },
+}
+
+/// What a hub holds, for dashboards, tests and the failure print.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stats {
+    /// How many instances there are, by status, in the order of [`Status::ALL`].
+    pub instances: [usize; 7],
+    /// How many entities there are, stateless ones among them.
+    pub entities: usize,
+    /// Turns ready and not handed out.
+    pub ready_turns: usize,
+    /// Activities ready and not handed out.
+    pub ready_activities: usize,
+    /// Entity batches ready and not handed out.
+    pub ready_batches: usize,
+    /// Timers set and not due.
+    pub timers: usize,
+    /// Waiting clients.
+    pub waiters: usize,
+    /// Connected workers.
+    pub workers: Vec<WorkerStats>,
+    /// Names that are ready and that no connected worker takes.
+    pub unclaimed: Vec<(WorkKind, String)>,
+}
+
+/// One connected worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerStats {
+    /// Its stream.
+    pub stream: StreamId,
+    /// What it takes.
+    pub offer: Offer,
+    /// Uncompleted turns, activities and entity batches it holds.
+    pub active: [usize; 3],
+}
+
+/// Why a command was turned down: the caller's doing, never ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such instance in this hub.
+    #[error("no orchestration with instance id '{id}' exists")]
+    NoSuchInstance {
+        /// The id asked for.
+        id: InstanceId,
+    },
+    /// The id is taken, and the reuse policy does not allow to replace its holder.
+    #[error("an orchestration with instance id '{id}' and status '{status}' already exists")]
+    AlreadyExists {
+        /// The id.
+        id: InstanceId,
+        /// The status of its holder.
+        status: Status,
+    },
+    /// The reuse policy would replace running instances but not terminated ones (wire-semantics B.1, rule 3).
+    #[error(
+        "Invalid reusable statuses: cannot exclude 'Terminated' while also allowing reuse of running instances"
+    )]
+    ReusePolicy,
+    /// An id is not one.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// A request, or a worker's answer, is not a legal one.
+    #[error("{what}")]
+    Invalid {
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// The instance's status forbids it.
+    #[error("orchestration '{id}' is {status}: {action} is not allowed; {hint}")]
+    WrongStatus {
+        /// The instance.
+        id: InstanceId,
+        /// Its status.
+        status: Status,
+        /// What was asked for, e.g. `rewind`.
+        action: &'static str,
+        /// What is possible instead.
+        hint: &'static str,
+    },
+    /// The completion token names no work item that is out.
+    #[error(
+        "Work item '{token}' not found: it was completed before, given back, or handed to another worker"
+    )]
+    NoSuchWorkItem {
+        /// The token.
+        token: String,
+    },
+    /// The instance was purged while somebody waited for it.
+    #[error("orchestration '{id}' was purged while it was waited for")]
+    Purged {
+        /// The instance.
+        id: InstanceId,
+    },
+    /// The hub is shutting down.
+    #[error("the task hub is shutting down")]
+    ShuttingDown,
+}

@@ -1,0 +1,1 @@
+//! Answers whether the emulator is up.

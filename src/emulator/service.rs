@@ -1,0 +1,1 @@
+//! Speaks gRPC: parses, asks, renders.

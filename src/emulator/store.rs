@@ -1,0 +1,1 @@
+//! Keeps records, a batch at a time.

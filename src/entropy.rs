@@ -1,0 +1,1 @@
+//! Draws randomness; nothing else does.

@@ -1,0 +1,29 @@
+//! The Durable Task Scheduler in Rust: an emulator inside the test process, a typed worker and client,
+//! and a test harness.
+//!
+//! [`orchestration`] and [`activities`] are not machinery: they are **the sample**, fan-out/fan-in as plain
+//! functions that you copy into your project. Everything else is the house around them.
+//!
+//! # Layout
+//!
+//! - [`wire`]: the protocol's messages, generated.
+//! - [`model`]: ids, moments, statuses and events, as values.
+//! - [`emulator`]: the scheduler: a pure engine, a store, a dispatcher, a gRPC service.
+//! - [`sdk`]: what orchestrations are written with, and the worker and client that run them.
+//! - [`report`]: a history as something to read.
+//! - [`testing`]: the same test with no sockets, against the emulator, a container or any endpoint.
+
+pub mod activities;
+pub mod orchestration;
+
+pub mod emulator;
+pub mod model;
+pub mod report;
+pub mod sdk;
+pub mod testing;
+pub mod wire;
+
+#[cfg(any(feature = "emulator", feature = "sdk"))]
+pub mod clock;
+#[cfg(any(feature = "emulator", feature = "sdk"))]
+pub mod entropy;

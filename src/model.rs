@@ -1,0 +1,15 @@
+//! Names what the protocol talks about: ids, moments, statuses, failures and events.
+//!
+//! Everything here is a value: nothing reads a clock, draws a number or waits.
+
+pub mod event;
+pub mod failure;
+pub mod id;
+pub mod kind;
+pub mod status;
+pub mod time;
+
+pub use id::{ExecutionId, HubName, InstanceId, InvalidId};
+pub use kind::Kind;
+pub use status::Status;
+pub use time::Timestamp;

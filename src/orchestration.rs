@@ -1,0 +1,1 @@
+//! Fans work out to activities and gathers what comes back: the sample.

@@ -1,0 +1,1 @@
+//! Renders a history as something to read.

@@ -1,0 +1,1 @@
+//! Finds tokens for a scheduler.

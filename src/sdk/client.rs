@@ -1,0 +1,1 @@
+//! Starts instances, waits for them and asks about them.

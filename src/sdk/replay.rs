@@ -1,0 +1,1 @@
+//! Turns history and code into actions.

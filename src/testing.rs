@@ -1,0 +1,1 @@
+//! Runs the same test on every target.
