@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Where an instance stands, as clients see it.
 ///
-/// The wire's CONTINUED_AS_NEW is missing on purpose: it is only ever a worker's wish, never a status.
+/// The wire's `CONTINUED_AS_NEW` is missing on purpose: it is only ever a worker's wish, never a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Created; its first turn is not committed yet.
@@ -57,7 +57,7 @@ impl Status {
         }
     }
 
-    /// Reads a wire status; `None` for CONTINUED_AS_NEW, which no instance ever has.
+    /// Reads a wire status; `None` for `CONTINUED_AS_NEW`, which no instance ever has.
     pub const fn from_wire(wire: Wire) -> Option<Self> {
         match wire {
             Wire::Pending => Some(Self::Pending),

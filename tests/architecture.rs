@@ -1,0 +1,223 @@
+//! Keeps the house as ARCHITECTURE.md draws it: who may import whom, and how long a file may be.
+
+#[path = "architecture/source.rs"]
+mod source;
+
+use source::{Named, code_of, files, module_of, paths_in, read, test_only_modules};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Each floor and the floors it may import beside itself. What is not listed is forbidden.
+///
+/// A module belongs to the floor with the longest name that begins its path.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("wire", &[]),
+    ("model", &["wire"]),
+    ("clock", &["model"]),
+    ("entropy", &["model"]),
+    ("emulator/engine", &["wire", "model"]),
+    ("emulator/store", &["emulator/engine", "model"]),
+    ("emulator/dispatch", &["emulator/engine", "emulator/store", "clock", "entropy", "model"]),
+    ("emulator/service", &["emulator/dispatch", "emulator/engine", "wire", "model", "clock"]),
+    ("emulator/health", &["emulator/dispatch", "model"]),
+    (
+        "emulator",
+        &[
+            "emulator/engine",
+            "emulator/store",
+            "emulator/dispatch",
+            "emulator/service",
+            "emulator/health",
+            "clock",
+            "entropy",
+            "model",
+            "wire",
+        ],
+    ),
+    ("sdk/replay", &["wire", "model"]),
+    ("sdk/registry", &["sdk/replay", "wire", "model"]),
+    ("sdk/auth", &["model", "clock", "entropy"]),
+    ("sdk/connect", &["sdk/auth", "model", "clock", "entropy"]),
+    ("sdk/client", &["sdk/connect", "sdk/replay", "wire", "model", "clock", "entropy"]),
+    (
+        "sdk/worker",
+        &["sdk/client", "sdk/connect", "sdk/registry", "sdk/replay", "wire", "model", "clock", "entropy"],
+    ),
+    ("sdk", &["sdk/replay", "sdk/registry", "sdk/auth", "sdk/connect", "sdk/client", "sdk/worker", "model"]),
+    ("report", &["wire", "model"]),
+    (
+        "testing",
+        &[
+            "emulator",
+            "emulator/engine",
+            "emulator/store",
+            "emulator/dispatch",
+            "sdk",
+            "sdk/replay",
+            "sdk/registry",
+            "sdk/client",
+            "sdk/worker",
+            "sdk/connect",
+            "report",
+            "clock",
+            "entropy",
+            "wire",
+            "model",
+        ],
+    ),
+    ("activities", &["sdk"]),
+    ("orchestration", &["activities", "sdk"]),
+];
+
+/// Floors below the purity line, and what of the world they must not name.
+const PURE: &[&str] = &[
+    "wire",
+    "model",
+    "emulator/engine",
+    "emulator/store",
+    "sdk/replay",
+    "sdk/registry",
+    "report",
+    "activities",
+    "orchestration",
+];
+const WORLD: &[&str] =
+    &["tokio::", "tonic::", "tracing::", "axum::", "hyper::", "std::fs", "std::net", "std::env"];
+
+const LONGEST_FILE: usize = 600;
+const FOLDERS: &[&str] = &["src", "tests", "benches", "examples", "proto", "fuzz"];
+
+#[test]
+fn every_floor_imports_only_what_the_table_allows() {
+    let mut broken = BTreeSet::new();
+    let mut unknown = BTreeSet::new();
+    for (file, module, code) in modules() {
+        let Some(floor) = floor_of(&module) else {
+            unknown.insert(format!("{} belongs to no floor; give it a row in FLOORS", file.display()));
+            continue;
+        };
+        let allowed = FLOORS.iter().find(|(name, _)| *name == floor).map_or(&[][..], |(_, allowed)| *allowed);
+        for Named { line, path } in paths_in(&code, &module) {
+            // A path to the root names something of lib.rs itself, which holds nothing.
+            let Some(target) = floor_of(&path) else { continue };
+            if target != floor && !allowed.contains(&target) {
+                broken.insert(format!("`{floor}` imports `{target}` ({}:{line})", file.display()));
+            }
+        }
+    }
+    unknown.extend(broken);
+    nothing(unknown, "the floors of ARCHITECTURE.md are not kept");
+}
+
+#[test]
+fn nothing_below_the_purity_line_names_the_world() {
+    let mut broken = Vec::new();
+    for (file, module, code) in modules() {
+        let Some(floor) = floor_of(&module).filter(|floor| PURE.contains(floor)) else { continue };
+        for (number, line) in code.lines().enumerate() {
+            for name in WORLD.iter().filter(|name| names(line, name)) {
+                broken.push(format!("`{floor}` names `{name}` ({}:{})", file.display(), number + 1));
+            }
+        }
+    }
+    nothing(broken, "these floors must stay pure");
+}
+
+#[test]
+fn no_file_is_longer_than_600_lines() {
+    let long = source_files(&["rs", "py", "js", "sh", "proto"]).into_iter().filter_map(|file| {
+        let lines = read(&file).lines().count();
+        (lines > LONGEST_FILE).then(|| format!("{}: {lines} lines", file.display()))
+    });
+    nothing(long, "split these by the kind of thing that is decided");
+}
+
+#[test]
+fn a_floor_is_foo_rs_beside_foo_and_no_file_is_a_drawer() {
+    const DRAWERS: &[&str] = &["mod", "util", "utils", "helper", "helpers", "common", "misc"];
+    let drawers = source_files(&["rs", "py", "js", "sh", "proto"]).into_iter().filter_map(|file| {
+        let name = file.file_stem()?.to_string_lossy().into_owned();
+        DRAWERS.contains(&name.as_str()).then(|| format!("{}", file.display()))
+    });
+    nothing(drawers, "name these for what they decide");
+}
+
+#[test]
+fn every_source_file_begins_with_a_sentence() {
+    let silent = files("src", &["rs"]).into_iter().filter(|file| {
+        let text = read(file);
+        let first: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//! ")).collect();
+        let begins =
+            first.first().is_some_and(|line| line.starts_with(|c: char| c.is_uppercase() || c == '`'));
+        let ends = first.last().is_some_and(|line| line.ends_with(['.', ':']));
+        !(begins && ends)
+    });
+    let silent = silent.map(|file| file.display().to_string());
+    nothing(silent, "the first line of these is not a `//!` sentence");
+}
+
+#[test]
+fn rust_files_are_written_in_ascii() {
+    let mut strange = Vec::new();
+    for file in source_files(&["rs"]) {
+        for (number, line) in read(&file).lines().enumerate().filter(|(_, line)| !line.is_ascii()) {
+            strange.push(format!("{}:{}: {}", file.display(), number + 1, line.escape_unicode()));
+        }
+    }
+    nothing(strange, "write these characters as escapes");
+}
+
+#[test]
+fn paths_are_found_in_groups_and_beside_code_but_not_in_comments_strings_and_tests() {
+    let text = r#"
+        use crate::{model::{Status, self}, wire}; // crate::not::this
+        use super::store::Memory;
+        fn f<'a>(x: &'a str, c: char) -> crate::clock::At { g("crate::nor::this", '"', 'x'); super::super::sdk::run() }
+        #[cfg(test)]
+        mod tests { use crate::neither::this; }
+    "#;
+    let mut found: Vec<String> =
+        paths_in(&code_of(text), "emulator/engine").into_iter().map(|n| n.path).collect();
+    found.sort();
+    let expected =
+        ["clock/At", "emulator/store/Memory", "model", "model/Status", "sdk/run", "wire"].map(str::to_owned);
+    assert_eq!(found, expected);
+}
+
+/// Every module of the library that is not for tests only: its file, its path and its code.
+fn modules() -> Vec<(std::path::PathBuf, String, String)> {
+    let library = files("src", &["rs"]).into_iter().filter(|file| !file.starts_with("src/bin"));
+    let texts: Vec<_> = library.map(|file| (module_of(&file), read(&file), file)).collect();
+    let for_tests: BTreeSet<String> = texts
+        .iter()
+        .flat_map(|(module, text, _)| {
+            test_only_modules(text)
+                .into_iter()
+                .map(move |name| if module.is_empty() { name } else { format!("{module}/{name}") })
+        })
+        .collect();
+    let kept = texts.into_iter().filter(|(module, _, _)| {
+        !module.is_empty() && !for_tests.iter().any(|test| Path::new(module).starts_with(test))
+    });
+    kept.map(|(module, text, file)| (file, module, code_of(&text))).collect()
+}
+
+fn floor_of(path: &str) -> Option<&'static str> {
+    let floors = FLOORS.iter().map(|(floor, _)| *floor);
+    floors.filter(|floor| Path::new(path).starts_with(floor)).max_by_key(|floor| floor.len())
+}
+
+/// Whether `line` names `name`, and not a longer word that ends in it.
+fn names(line: &str, name: &str) -> bool {
+    line.match_indices(name)
+        .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c)))
+}
+
+fn source_files(extensions: &[&str]) -> Vec<std::path::PathBuf> {
+    FOLDERS.iter().flat_map(|folder| files(folder, extensions)).collect()
+}
+
+fn nothing(broken: impl IntoIterator<Item = String>, what: &str) {
+    let broken: Vec<String> = broken.into_iter().collect();
+    assert!(broken.is_empty(), "{what}:\n  {}", broken.join("\n  "));
+}
