@@ -3,3 +3,5 @@
 //! Pure: no clock, no randomness but the seed it is given, no IO, no `async`.
 
 pub mod command;
+pub mod entity;
+pub mod index;

@@ -1,0 +1,163 @@
+//! Applies what was decided about an entity: once when it is decided, and again when the hub is rebuilt.
+
+use super::{Entity, Lock, LockRequest, Message, Operation, Stage};
+use crate::model::{InstanceId, Timestamp};
+use std::collections::VecDeque;
+
+/// A change, with where and when: what is recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    /// Which entity.
+    pub entity: InstanceId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub change: Change,
+}
+
+/// Everything durable that can happen to an entity.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// An operation arrived and waits for its turn.
+    Sent(Operation),
+    /// An operation arrived that is to be delivered later.
+    Kept {
+        /// When it is due.
+        due: Timestamp,
+        /// The operation.
+        operation: Operation,
+    },
+    /// What was kept until then is delivered.
+    Due {
+        /// The moment, inclusive.
+        until: Timestamp,
+    },
+    /// A lock request joined the queue.
+    Asked(LockRequest),
+    /// The lock request at the head of the queue is granted.
+    Granted,
+    /// The lock is given up.
+    Unlocked,
+    /// An orchestration does not want the lock any more: its requests leave the queue.
+    Withdrawn {
+        /// Whose.
+        holder: InstanceId,
+        /// Of which critical section; `None` for all.
+        section: Option<String>,
+    },
+    /// The first operations of a batch have run.
+    Done {
+        /// How many.
+        operations: usize,
+        /// The state they left; `None` deletes it.
+        state: Option<String>,
+    },
+    /// The first operations are given up: no worker could run them.
+    GivenUp {
+        /// How many.
+        operations: usize,
+    },
+    /// The entity was purged: state, operations and lock are gone. Lock requests stay, somebody waits for them.
+    Purged,
+}
+
+impl Entity {
+    /// Makes the change. Total: what was decided can be applied.
+    pub(super) fn apply(&mut self, at: Timestamp, change: &Change) {
+        match change {
+            Change::Sent(operation) => self.deliver(operation.clone()),
+            Change::Kept { due, operation } => {
+                self.delayed.insert((*due, self.sent), operation.clone());
+                self.sent += 1;
+            }
+            Change::Due { until } => {
+                let later = self.delayed.split_off(&(*until, u64::MAX));
+                for operation in std::mem::replace(&mut self.delayed, later).into_values() {
+                    self.deliver(operation);
+                }
+            }
+            Change::Asked(request) => self.queue.push_back(Message::Lock(request.clone())),
+            Change::Granted => self.grant(),
+            Change::Unlocked => self.unlock(),
+            Change::Withdrawn { holder, section } => self.queue.retain(|message| match message {
+                Message::Operation(_) => true,
+                Message::Lock(request) => !request.is_of(holder, section.as_deref()),
+            }),
+            Change::Done { operations, state } => {
+                self.remove_first(*operations);
+                self.state.clone_from(state);
+                self.modified = at;
+            }
+            Change::GivenUp { operations } => self.remove_first(*operations),
+            Change::Purged => {
+                self.state = None;
+                self.lock = None;
+                self.delayed.clear();
+                self.queue.retain(|message| matches!(message, Message::Lock(_)));
+                self.stage = Stage::Idle;
+            }
+        }
+    }
+
+    fn deliver(&mut self, operation: Operation) {
+        match &mut self.lock {
+            Some(lock) if operation.sent_by(&lock.holder.instance) => lock.lane.push_back(operation),
+            Some(_) | None => self.queue.push_back(Message::Operation(operation)),
+        }
+    }
+
+    /// The request at the head becomes the lock. What its holder has sent in the meantime moves to the lane.
+    fn grant(&mut self) {
+        match self.queue.pop_front() {
+            Some(Message::Lock(request)) => {
+                let LockRequest { caller: holder, section, .. } = request;
+                let lane = self.take_sent_by(&holder.instance);
+                self.lock = Some(Lock { holder, section, lane });
+            }
+            // Only a request at the head is ever granted.
+            Some(message @ Message::Operation(_)) => self.queue.push_front(message),
+            None => {}
+        }
+    }
+
+    fn take_sent_by(&mut self, holder: &InstanceId) -> VecDeque<Operation> {
+        let mut taken = VecDeque::new();
+        let is_theirs = |message: &Message| match message {
+            Message::Operation(operation) => operation.sent_by(holder),
+            Message::Lock(_) => false,
+        };
+        // Most have sent nothing ahead; a queue of thousands is then only looked at, not moved.
+        if self.queue.iter().any(is_theirs) {
+            for message in std::mem::take(&mut self.queue) {
+                match message {
+                    Message::Operation(operation) if operation.sent_by(holder) => taken.push_back(operation),
+                    Message::Operation(_) | Message::Lock(_) => self.queue.push_back(message),
+                }
+            }
+        }
+        taken
+    }
+
+    fn unlock(&mut self) {
+        let Some(lock) = self.lock.take() else { return };
+        for operation in lock.lane.into_iter().rev() {
+            self.queue.push_front(Message::Operation(operation));
+        }
+    }
+
+    /// Takes away the first operations of those that can be run: a batch is always the first of them, whether the lock
+    /// was given up meanwhile or not.
+    fn remove_first(&mut self, operations: usize) {
+        match &mut self.lock {
+            Some(lock) => drop(lock.lane.drain(..operations.min(lock.lane.len()))),
+            None => drop(self.queue.drain(..operations.min(self.queue.len()))),
+        }
+        self.stage = Stage::Idle;
+    }
+}
+
+impl LockRequest {
+    pub(super) fn is_of(&self, holder: &InstanceId, section: Option<&str>) -> bool {
+        self.caller.instance == *holder && section.is_none_or(|section| section == self.section)
+    }
+}

@@ -1,0 +1,403 @@
+//! Carries what entities say to each other, and collects what they say to everybody else.
+//!
+//! Every step applies its changes at once and lists them in a [`Decision`]; a rebuild applies the same list again with
+//! [`Entities::apply`] and says nothing to anybody.
+
+use super::{Batch, Caller, Change, Changed, Entity, LockRequest, Message, Operation, Stage, Step};
+use super::{Completion, batch};
+use crate::model::{InstanceId, Timestamp, event, failure};
+use crate::wire::{self, HistoryEvent, history_event::EventType};
+use prost::Message as _;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Every entity of a hub.
+#[derive(Debug, Clone, Default)]
+pub struct Entities {
+    pub(super) all: BTreeMap<InstanceId, Entity>,
+    /// How many locks and lock requests each orchestration has at each entity.
+    claims: BTreeMap<InstanceId, BTreeMap<InstanceId, usize>>,
+    /// Entities by the moment their next signal for later is due.
+    due: BTreeSet<(Timestamp, InstanceId)>,
+    handed: u64,
+}
+
+/// What a step changed, which is to be recorded, and what it asks for outside the entities.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// What has changed, and is applied already.
+    pub changes: Vec<Changed>,
+    /// Events for the inbox of an orchestration; dropped where that execution is over.
+    pub answers: Vec<(Caller, HistoryEvent)>,
+    /// Orchestrations to start, without a parent; one whose id a live instance has is not started.
+    pub starts: Vec<Start>,
+    /// Entities that have become ready: each is to be handed out once.
+    pub ready: Vec<InstanceId>,
+}
+
+/// An orchestration that an entity wants to start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// Its id; `None` to mint one.
+    pub id: Option<InstanceId>,
+    /// What to start, and when.
+    pub action: wire::StartNewOrchestrationAction,
+}
+
+/// How many bytes of operations a batch may have: a work item must stay well below 4 MiB.
+const MOST_BYTES: usize = 3 * 1024 * 1024;
+
+impl Entities {
+    /// Sends an operation to an entity, or keeps it until it is due.
+    pub fn send(&mut self, to: &InstanceId, operation: Operation, now: Timestamp, decision: &mut Decision) {
+        let due = operation.due();
+        let change = match due.filter(|due| *due > now) {
+            Some(due) => Change::Kept { due, operation },
+            None => Change::Sent(operation),
+        };
+        self.change(to, change, now, decision);
+        self.settle(to.clone(), now, decision);
+    }
+
+    /// Takes a lock request to the entity that it is at.
+    pub fn ask(&mut self, request: LockRequest, now: Timestamp, decision: &mut Decision) {
+        if let Some(target) = self.forward(request, now, decision) {
+            self.settle(target, now, decision);
+        }
+    }
+
+    /// Gives up a lock of a critical section, or the wish for it. Somebody else's lock stays.
+    pub fn unlock(
+        &mut self,
+        entity: &InstanceId,
+        holder: &InstanceId,
+        section: &str,
+        now: Timestamp,
+        decision: &mut Decision,
+    ) {
+        let Some(found) = self.all.get(entity) else { return };
+        let held = found.lock.as_ref().filter(|lock| lock.holder.instance == *holder);
+        let holds_this = held.is_some_and(|lock| lock.section == section);
+        let change = if !holds_this && found.is_asked_by(holder, Some(section)) {
+            Change::Withdrawn { holder: holder.clone(), section: Some(section.to_owned()) }
+        } else if held.is_some() {
+            Change::Unlocked
+        } else {
+            return;
+        };
+        self.change(entity, change, now, decision);
+        self.settle(entity.clone(), now, decision);
+    }
+
+    /// Takes back every lock and every lock request of an orchestration: its execution is over.
+    pub fn release(&mut self, holder: &InstanceId, now: Timestamp, decision: &mut Decision) {
+        let Some(claims) = self.claims.get(holder) else { return };
+        let claimed: Vec<InstanceId> = claims.keys().cloned().collect();
+        // First all of it goes, then the entities move on: a request must not be granted on the way.
+        for entity in &claimed {
+            let Some(found) = self.all.get(entity) else { continue };
+            let waits = found.is_asked_by(holder, None);
+            let holds = found.locked_by() == Some(holder);
+            if waits {
+                let change = Change::Withdrawn { holder: holder.clone(), section: None };
+                self.change(entity, change, now, decision);
+            }
+            if holds {
+                self.change(entity, Change::Unlocked, now, decision);
+            }
+        }
+        for entity in claimed {
+            self.settle(entity, now, decision);
+        }
+    }
+
+    /// The next moment at which a signal is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Delivers every signal that is due.
+    pub fn fire(&mut self, now: Timestamp, decision: &mut Decision) {
+        while let Some((_, entity)) = self.due.first().filter(|(due, _)| *due <= now).cloned() {
+            self.change(&entity, Change::Due { until: now }, now, decision);
+            self.settle(entity, now, decision);
+        }
+    }
+
+    /// Hands out the next batch of an entity that is ready; `None` where it is not (any more).
+    pub fn hand_out(&mut self, id: &InstanceId, at_most: usize) -> Option<Batch> {
+        let entity = self.all.get_mut(id).filter(|entity| entity.stage == Stage::Ready)?;
+        let mut room = MOST_BYTES;
+        let mut operation_requests = Vec::new();
+        for operation in entity.eligible().take(at_most.max(1)) {
+            let size = operation.request().encoded_len();
+            if size > room && !operation_requests.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(size);
+            operation_requests.push(operation.request().clone());
+        }
+        self.handed += 1;
+        let number = self.handed;
+        entity.stage = Stage::Out { number, operations: operation_requests.len() };
+        let request = wire::EntityRequest {
+            instance_id: id.as_str().to_owned(),
+            execution_id: entity.execution().as_str().to_owned(),
+            entity_state: entity.state.clone(),
+            operation_requests,
+        };
+        Some(Batch { number, request })
+    }
+
+    /// Takes a batch back unrun: its worker gave it up or is gone. Whether the entity is to be offered again; it is ready
+    /// from now on, and when it is handed out is the caller's.
+    pub fn give_back(&mut self, id: &InstanceId, number: u64) -> bool {
+        match self.all.get_mut(id) {
+            Some(entity) if entity.is_out(number) => {
+                entity.stage = Stage::Ready;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Deletes an entity: state, lock and operations. Whoever waits for an operation hears that it failed. Whether there
+    /// was anything to delete.
+    pub fn purge(&mut self, id: &InstanceId, now: Timestamp, decision: &mut Decision) -> bool {
+        let Some(entity) = self.all.get(id) else { return false };
+        let existed = entity.is_visible();
+        let calls: Vec<Operation> = entity.operations().cloned().collect();
+        for call in calls {
+            let failed = failure::details(
+                "EntityPurged",
+                format!("the entity {id} was purged before the operation ran"),
+            );
+            batch::answer_call(&call, Err(failed), now, decision);
+        }
+        self.change(id, Change::Purged, now, decision);
+        self.settle(id.clone(), now, decision);
+        existed
+    }
+
+    /// Makes a recorded change again.
+    pub fn apply(&mut self, Changed { entity: id, at, change }: &Changed) {
+        let entity = self.all.entry(id.clone()).or_insert_with(|| Entity::new(id.clone(), *at));
+        let due = entity.next_delayed();
+        let claims = entity.claims_touched_by(change);
+        entity.apply(*at, change);
+        let now_due = entity.next_delayed();
+        if due != now_due {
+            if let Some(due) = due {
+                self.due.remove(&(due, id.clone()));
+            }
+            if let Some(due) = now_due {
+                self.due.insert((due, id.clone()));
+            }
+        }
+        if entity.is_nothing() {
+            self.all.remove(id);
+        }
+        for (holder, more) in claims {
+            self.claim(&holder, id, more);
+        }
+    }
+
+    /// After a rebuild: every entity with something to run, each to be handed out once.
+    pub fn wake(&mut self) -> Vec<InstanceId> {
+        let mut ready = Vec::new();
+        for (id, entity) in &mut self.all {
+            if matches!(entity.next_step(), Step::Offer) {
+                entity.stage = Stage::Ready;
+                ready.push(id.clone());
+            }
+        }
+        ready
+    }
+
+    fn claim(&mut self, holder: &InstanceId, entity: &InstanceId, more: bool) {
+        let claims = self.claims.entry(holder.clone()).or_default();
+        let count = claims.entry(entity.clone()).or_default();
+        *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        if *count == 0 {
+            claims.remove(entity);
+        }
+        if claims.is_empty() {
+            self.claims.remove(holder);
+        }
+    }
+
+    fn change(&mut self, id: &InstanceId, change: Change, now: Timestamp, decision: &mut Decision) {
+        let changed = Changed { entity: id.clone(), at: now, change };
+        self.apply(&changed);
+        decision.changes.push(changed);
+    }
+
+    /// Puts a lock request into the queue of its entity and says which that is. Where its own section holds that entity
+    /// already (a set with repeats), it goes on to the next.
+    fn forward(
+        &mut self,
+        mut request: LockRequest,
+        now: Timestamp,
+        decision: &mut Decision,
+    ) -> Option<InstanceId> {
+        loop {
+            let Some(target) = request.target().cloned() else {
+                let LockRequest { caller, section, .. } = request;
+                decision.answers.push((caller, event::lock_granted(now, section)));
+                return None;
+            };
+            if !self.all.get(&target).is_some_and(|entity| entity.is_held_for(&request)) {
+                self.change(&target, Change::Asked(request), now, decision);
+                return Some(target);
+            }
+            request.position += 1;
+        }
+    }
+
+    /// Lets an entity, and all that it moves, go as far as they can without a worker.
+    fn settle(&mut self, id: InstanceId, now: Timestamp, decision: &mut Decision) {
+        let mut moved = VecDeque::from([id]);
+        while let Some(id) = moved.pop_front() {
+            let Some(entity) = self.all.get_mut(&id) else { continue };
+            match entity.next_step() {
+                Step::Rest => {}
+                Step::Offer => {
+                    entity.stage = Stage::Ready;
+                    decision.ready.push(id);
+                }
+                Step::Grant => {
+                    let Some(Message::Lock(request)) = entity.queue.front().cloned() else { continue };
+                    self.change(&id, Change::Granted, now, decision);
+                    moved.push_back(id);
+                    let next = LockRequest { position: request.position + 1, ..request };
+                    moved.extend(self.forward(next, now, decision));
+                }
+            }
+        }
+    }
+
+    /// The operations that are out under this number.
+    pub(super) fn out(&self, id: &InstanceId, number: u64) -> Option<Vec<Operation>> {
+        let entity = self.all.get(id)?;
+        match entity.stage {
+            Stage::Out { number: out, operations } if out == number => {
+                Some(entity.eligible().take(operations).cloned().collect())
+            }
+            Stage::Idle | Stage::Ready | Stage::Out { .. } => None,
+        }
+    }
+
+    /// Counts one more failure of the batch as a whole.
+    pub(super) fn failed(&mut self, id: &InstanceId) -> u32 {
+        self.all.get_mut(id).map_or(0, |entity| {
+            entity.failed_batches += 1;
+            entity.failed_batches
+        })
+    }
+
+    pub(super) fn retry(&mut self, id: &InstanceId, number: u64, after: Duration) -> Completion {
+        if self.give_back(id, number) { Completion::Retry(after) } else { Completion::Stale }
+    }
+
+    pub(super) fn done(
+        &mut self,
+        id: &InstanceId,
+        operations: usize,
+        state: Option<String>,
+        now: Timestamp,
+        decision: &mut Decision,
+    ) {
+        self.end_batch(id, Change::Done { operations, state }, now, decision);
+    }
+
+    pub(super) fn give_up(
+        &mut self,
+        id: &InstanceId,
+        operations: usize,
+        now: Timestamp,
+        decision: &mut Decision,
+    ) {
+        self.end_batch(id, Change::GivenUp { operations }, now, decision);
+    }
+
+    fn end_batch(&mut self, id: &InstanceId, change: Change, now: Timestamp, decision: &mut Decision) {
+        self.change(id, change, now, decision);
+        if let Some(entity) = self.all.get_mut(id) {
+            entity.failed_batches = 0;
+        }
+        self.settle(id.clone(), now, decision);
+    }
+}
+
+impl Entity {
+    fn is_out(&self, under: u64) -> bool {
+        match self.stage {
+            Stage::Out { number, .. } => number == under,
+            Stage::Idle | Stage::Ready => false,
+        }
+    }
+
+    fn is_asked_by(&self, holder: &InstanceId, section: Option<&str>) -> bool {
+        self.queue.iter().any(|message| match message {
+            Message::Lock(request) => request.is_of(holder, section),
+            Message::Operation(_) => false,
+        })
+    }
+
+    fn is_held_for(&self, request: &LockRequest) -> bool {
+        self.lock
+            .as_ref()
+            .is_some_and(|lock| lock.holder == request.caller && lock.section == request.section)
+    }
+
+    fn next_delayed(&self) -> Option<Timestamp> {
+        self.delayed.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// Every operation it has: of the lane, of the queue, and for later.
+    fn operations(&self) -> impl Iterator<Item = &Operation> {
+        let queued = self.queue.iter().filter_map(|message| match message {
+            Message::Operation(operation) => Some(operation),
+            Message::Lock(_) => None,
+        });
+        let lane = self.lock.iter().flat_map(|lock| &lock.lane);
+        lane.chain(queued).chain(self.delayed.values())
+    }
+
+    /// Whose claims a change makes (`true`) or ends.
+    fn claims_touched_by(&self, change: &Change) -> Vec<(InstanceId, bool)> {
+        match change {
+            Change::Asked(request) => vec![(request.caller.instance.clone(), true)],
+            Change::Unlocked | Change::Purged => {
+                self.locked_by().map(|holder| (holder.clone(), false)).into_iter().collect()
+            }
+            Change::Withdrawn { holder, section } => self
+                .queue
+                .iter()
+                .filter(|message| match message {
+                    Message::Lock(request) => request.is_of(holder, section.as_deref()),
+                    Message::Operation(_) => false,
+                })
+                .map(|_| (holder.clone(), false))
+                .collect(),
+            Change::Sent(_)
+            | Change::Kept { .. }
+            | Change::Due { .. }
+            | Change::Granted
+            | Change::Done { .. }
+            | Change::GivenUp { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Operation {
+    /// When it asks to be delivered.
+    fn due(&self) -> Option<Timestamp> {
+        let at = match &self.request().event_type {
+            Some(EventType::EntityOperationSignaled(signal)) => signal.scheduled_time.as_ref(),
+            Some(EventType::EntityOperationCalled(call)) => call.scheduled_time.as_ref(),
+            _ => None,
+        };
+        at.map(Timestamp::from_wire)
+    }
+}

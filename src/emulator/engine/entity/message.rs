@@ -1,0 +1,118 @@
+//! Shapes what is sent to entities: operations and lock requests.
+
+use crate::emulator::engine::command::Refusal;
+use crate::model::{ExecutionId, InstanceId, Timestamp, event};
+use crate::wire::{self, HistoryEvent, history_event::EventType};
+
+/// The orchestration that sent something, and that answers go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Its instance.
+    pub instance: InstanceId,
+    /// The execution that asked; another one does not want the answer.
+    pub execution: ExecutionId,
+}
+
+/// One operation on its way to an entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    sender: Option<Caller>,
+    request: HistoryEvent,
+}
+
+impl Operation {
+    /// A signal of a client or of another entity.
+    pub fn signal(now: Timestamp, signal: wire::EntityOperationSignaledEvent) -> Self {
+        let signal = wire::EntityOperationSignaledEvent { target_instance_id: None, ..signal };
+        let body = EventType::EntityOperationSignaled(signal);
+        Self { sender: None, request: event::new(event::ARRIVED, now, body) }
+    }
+
+    /// A signal of an orchestration; it passes while that orchestration holds the entity.
+    pub fn signal_from(sender: Caller, now: Timestamp, signal: wire::EntityOperationSignaledEvent) -> Self {
+        Self { sender: Some(sender), ..Self::signal(now, signal) }
+    }
+
+    /// A call of an orchestration, which waits for the answer. Who calls is written into it here, whatever the worker
+    /// wrote: not every SDK fills it in.
+    pub fn call(sender: Caller, now: Timestamp, call: wire::EntityOperationCalledEvent) -> Self {
+        let body = EventType::EntityOperationCalled(wire::EntityOperationCalledEvent {
+            parent_instance_id: Some(sender.instance.as_str().to_owned()),
+            parent_execution_id: Some(sender.execution.as_str().to_owned()),
+            target_instance_id: None,
+            ..call
+        });
+        Self { sender: Some(sender), request: event::new(event::ARRIVED, now, body) }
+    }
+
+    /// The event that a worker gets.
+    pub fn request(&self) -> &HistoryEvent {
+        &self.request
+    }
+
+    /// The orchestration that sent it; `None` for clients and entities.
+    pub fn sender(&self) -> Option<&Caller> {
+        self.sender.as_ref()
+    }
+
+    /// Who waits for its result, and under which request id; `None` for a signal.
+    pub fn awaited(&self) -> Option<(&Caller, &str)> {
+        match (&self.sender, &self.request.event_type) {
+            (Some(caller), Some(EventType::EntityOperationCalled(call))) => Some((caller, &call.request_id)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn sent_by(&self, instance: &InstanceId) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.instance == *instance)
+    }
+}
+
+/// A wish to lock a set of entities, on its way along the set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockRequest {
+    /// Who wants the lock.
+    pub caller: Caller,
+    /// The critical section, as its orchestration names it.
+    pub section: String,
+    /// The entities, in the order in which they are locked.
+    pub set: Vec<InstanceId>,
+    /// Which of the set is asked now.
+    pub position: usize,
+}
+
+impl LockRequest {
+    /// Reads the request of an orchestration's turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Invalid`] where the set is empty, names something that is not an entity, or the position is outside.
+    pub fn parse(caller: Caller, wire: &wire::EntityLockRequestedEvent) -> Result<Self, Refusal> {
+        let set: Vec<InstanceId> = wire
+            .lock_set
+            .iter()
+            .map(|id| match InstanceId::unchecked(id.as_str()) {
+                id if id.entity_name().is_some() => Ok(id),
+                id => Err(Refusal::Invalid {
+                    what: format!("the lock set names {id}, which is not an entity: use @name@key"),
+                }),
+            })
+            .collect::<Result<_, _>>()?;
+        let position = usize::try_from(wire.position).ok().filter(|at| *at < set.len());
+        let Some(position) = position else {
+            return Err(Refusal::Invalid {
+                what: format!(
+                    "the lock request is at position {} of a set of {}; name at least one entity and begin at 0",
+                    wire.position,
+                    set.len()
+                ),
+            });
+        };
+        Ok(Self { caller, section: wire.critical_section_id.clone(), set, position })
+    }
+
+    /// The entity that is asked now.
+    pub fn target(&self) -> Option<&InstanceId> {
+        self.set.get(self.position)
+    }
+}
