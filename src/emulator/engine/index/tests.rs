@@ -1,3 +1,5 @@
+//! Tests the indexes: what they find, and in which order.
+
 use super::*;
 use crate::emulator::engine::command::{ListIds, Query, Refusal};
 
