@@ -128,6 +128,21 @@ impl Entity {
         }
     }
 
+    /// Whether the two are the same as far as records tell.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self { id, state, modified, lock, queue, delayed, sent, stage: _, failed_batches: _ } = self;
+        (id, state, modified, lock, queue, delayed, sent)
+            == (
+                &other.id,
+                &other.state,
+                &other.modified,
+                &other.lock,
+                &other.queue,
+                &other.delayed,
+                &other.sent,
+            )
+    }
+
     /// Operations that can be run now, in order: the holder's alone while it is locked, otherwise everybody's up to
     /// the next lock request.
     fn eligible(&self) -> impl Iterator<Item = &Operation> {
@@ -152,3 +167,6 @@ impl Entity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

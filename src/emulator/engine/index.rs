@@ -94,5 +94,4 @@ impl Index {
 }
 
 #[cfg(test)]
-#[path = "index/tests.rs"]
 mod tests;

@@ -202,6 +202,14 @@ impl Entities {
         }
     }
 
+    /// Whether the two are the same as far as records tell.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.all.len() == other.all.len()
+            && self.all.values().zip(other.all.values()).all(|(one, two)| one.is_same(two))
+            && self.claims == other.claims
+            && self.due == other.due
+    }
+
     /// After a rebuild: every entity with something to run, each to be handed out once.
     pub fn wake(&mut self) -> Vec<InstanceId> {
         let mut ready = Vec::new();

@@ -32,7 +32,7 @@ impl Index {
     pub fn query(&self, query: &Query) -> Result<Page, Refusal> {
         match query.after.as_deref().map(Cursor::read).transpose()? {
             Some(Cursor::Created(at, id)) => Ok(self.by_creation(query, Some((at, id)))),
-            Some(Cursor::Named(id)) => Ok(self.by_name(query, Some(id))),
+            Some(Cursor::Named(id)) => Ok(self.by_name(query, Some(&id))),
             Some(Cursor::Ended(..)) => Err(Refusal::Invalid {
                 what: "the continuation token is one of a list of ids, not of a query: give back what the last page said"
                     .to_owned(),
@@ -86,8 +86,8 @@ impl Index {
         finish(take(keys, query.page_size), |(at, id)| Cursor::Created(*at, id.clone()), |(_, id)| id)
     }
 
-    fn by_name(&self, query: &Query, after: Option<InstanceId>) -> Page {
-        let keys = self.named_so(query, after.as_ref()).map(|(id, created)| {
+    fn by_name(&self, query: &Query, after: Option<&InstanceId>) -> Page {
+        let keys = self.named_so(query, after).map(|(id, created)| {
             let from = query.created_from.is_none_or(|from| *created >= from);
             (id, from && query.created_to.is_none_or(|to| *created < to))
         });

@@ -1,0 +1,209 @@
+use super::*;
+use crate::wire::operation_action::OperationActionType;
+
+#[test]
+fn operations_run_in_the_order_they_came_one_batch_at_a_time() {
+    let mut hub = hub();
+    hub.signal("a", "one");
+    hub.call("o", "a", "two");
+    let (number, names) = hub.hand_out("a").unwrap();
+    assert_eq!(names, ["one", "two"]);
+    hub.signal("a", "three");
+    assert_eq!(hub.hand_out("a"), None, "one batch at a time");
+    hub.complete("a", number, answer(vec![success("1"), success("2")], Some("2"))).unwrap();
+    assert_eq!(hub.answers(), ["o: id-of-two ok"]);
+    assert_eq!(hub.run("a", Some("3")), ["three"]);
+    assert_eq!(hub.entities.get(&entity("a"), true).unwrap().serialized_state.as_deref(), Some("3"));
+    hub.assert_rebuilds();
+}
+
+#[test]
+fn an_entity_is_offered_once_however_much_is_sent_to_it() {
+    let mut hub = hub();
+    for _ in 0..3 {
+        hub.signal("a", "add");
+    }
+    assert_eq!(hub.heard.ready, [entity("a")]);
+}
+
+#[test]
+fn a_call_carries_its_caller_and_no_target_and_its_request_id_unchanged() {
+    let mut hub = hub();
+    hub.call("o", "a", "get");
+    let batch = hub.entities.hand_out(&entity("a"), 100).unwrap();
+    assert_eq!(batch.request.entity_state, None);
+    assert_eq!(batch.request.instance_id, "@counter@a");
+    let event = &batch.request.operation_requests[0];
+    assert_eq!((event.event_id, event.timestamp), (-1, Some(hub.now.to_wire())));
+    let Some(EventType::EntityOperationCalled(called)) = &event.event_type else { panic!("{event:?}") };
+    assert_eq!(called.parent_instance_id.as_deref(), Some("o"));
+    assert_eq!(called.parent_execution_id.as_deref(), Some("o-1"));
+    assert_eq!(called.target_instance_id, None);
+    assert_eq!(called.request_id, "id-of-get");
+}
+
+#[test]
+fn a_failed_operation_fails_its_call_alone() {
+    let mut hub = hub();
+    hub.call("o", "a", "bad");
+    hub.call("o", "a", "good");
+    let (number, _) = hub.hand_out("a").unwrap();
+    hub.complete("a", number, answer(vec![failure("no"), success("1")], None)).unwrap();
+    assert_eq!(hub.answers(), ["o: id-of-bad Oops", "o: id-of-good ok"]);
+}
+
+#[test]
+fn a_partial_answer_leaves_the_rest_at_the_head() {
+    let mut hub = hub();
+    for name in ["one", "two", "three"] {
+        hub.call("o", "a", name);
+    }
+    let (number, _) = hub.hand_out("a").unwrap();
+    hub.signal("a", "four");
+    hub.complete("a", number, answer(vec![success("1")], Some("1"))).unwrap();
+    assert_eq!(hub.answers(), ["o: id-of-one ok"]);
+    assert_eq!(hub.run("a", Some("4")), ["two", "three", "four"]);
+    hub.assert_rebuilds();
+}
+
+#[test]
+fn a_batch_that_fails_as_a_whole_comes_again_and_later_each_time_and_loses_nothing() {
+    let mut hub = hub();
+    hub.call("o", "a", "one");
+    let whole = || wire::EntityBatchResult {
+        failure_details: Some(crate::model::failure::details("Crash", "worker")),
+        ..Default::default()
+    };
+    let mut pauses = Vec::new();
+    for _ in 1..batch::MOST_FAILURES {
+        let (number, names) = hub.hand_out("a").unwrap();
+        assert_eq!(names, ["one"]);
+        let Ok(Completion::Retry(after)) = hub.complete("a", number, whole()) else {
+            panic!("given up early")
+        };
+        pauses.push(after);
+    }
+    assert!(pauses.is_sorted_by(|a, b| a < b), "{pauses:?}");
+    assert_eq!(hub.answers(), Vec::<String>::new());
+    let (number, _) = hub.hand_out("a").unwrap();
+    assert_eq!(hub.complete("a", number, whole()), Ok(Completion::Applied));
+    assert_eq!(hub.answers(), ["o: id-of-one Crash"]);
+    assert!(hub.entities.is_empty());
+}
+
+#[test]
+fn a_batch_failure_that_says_not_to_retry_is_final_and_keeps_the_state() {
+    let mut hub = hub();
+    hub.signal("a", "set");
+    hub.run("a", Some("7"));
+    hub.call("o", "a", "one");
+    let (number, _) = hub.hand_out("a").unwrap();
+    let failure_details = Some(crate::model::failure::not_retriable("Poison", "never"));
+    let whole = wire::EntityBatchResult { failure_details, ..Default::default() };
+    assert_eq!(hub.complete("a", number, whole), Ok(Completion::Applied));
+    assert_eq!(hub.answers(), ["o: id-of-one Poison"]);
+    assert_eq!(hub.entities.find(&entity("a")).unwrap().state(), Some("7"));
+    hub.assert_rebuilds();
+}
+
+#[test]
+fn an_answer_without_results_touches_nothing_and_does_not_spin() {
+    let mut hub = hub();
+    hub.signal("a", "set");
+    hub.run("a", Some("7"));
+    hub.signal("a", "add");
+    let (number, _) = hub.hand_out("a").unwrap();
+    let Ok(Completion::Retry(after)) = hub.complete("a", number, answer(Vec::new(), None)) else { panic!() };
+    assert!(after > Duration::ZERO);
+    assert_eq!(hub.entities.find(&entity("a")).unwrap().state(), Some("7"));
+    assert_eq!(hub.run("a", Some("8")), ["add"]);
+}
+
+#[test]
+fn a_malformed_answer_is_refused_and_changes_nothing() {
+    let mut hub = hub();
+    hub.signal("a", "add");
+    let (number, _) = hub.hand_out("a").unwrap();
+    let recorded = hub.heard.changes.len();
+    let empty = wire::OperationResult::default();
+    let stranger = wire::OperationAction::default();
+    let nobody = wire::OperationAction {
+        operation_action_type: Some(OperationActionType::SendSignal(wire::SendSignalAction {
+            instance_id: "counter".into(),
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    let mut wrong = vec![answer(vec![empty], None), answer(vec![success("1"), success("2")], None)];
+    for action in [stranger, nobody] {
+        wrong.push(wire::EntityBatchResult { actions: vec![action], ..answer(vec![success("1")], None) });
+    }
+    for wrong in wrong {
+        let refused = hub.complete("a", number, wrong.clone());
+        assert!(matches!(refused, Err(Refusal::Invalid { .. } | Refusal::Id(_))), "{wrong:?}: {refused:?}");
+    }
+    assert_eq!(hub.heard.changes.len(), recorded);
+    assert!(hub.entities.give_back(&entity("a"), number));
+    assert_eq!(hub.run("a", Some("1")), ["add"]);
+}
+
+#[test]
+fn a_lost_worker_costs_nothing_and_its_late_answer_counts_for_nothing() {
+    let mut hub = hub();
+    hub.call("o", "a", "add");
+    let (lost, _) = hub.hand_out("a").unwrap();
+    assert!(hub.entities.give_back(&entity("a"), lost));
+    let (number, names) = hub.hand_out("a").unwrap();
+    assert_eq!(names, ["add"]);
+    assert_eq!(hub.complete("a", lost, answer(vec![success("1")], Some("1"))), Ok(Completion::Stale));
+    assert!(!hub.entities.give_back(&entity("a"), lost));
+    hub.complete("a", number, answer(vec![success("1")], Some("1"))).unwrap();
+    assert_eq!(hub.answers(), ["o: id-of-add ok"]);
+}
+
+#[test]
+fn side_effects_follow_in_order_with_ids_of_their_own() {
+    let mut hub = hub();
+    hub.signal("a", "spread");
+    let (number, _) = hub.hand_out("a").unwrap();
+    let send = |key: &str| wire::SendSignalAction {
+        instance_id: entity(key).to_string(),
+        name: "ping".into(),
+        ..Default::default()
+    };
+    let start = |id: &str| wire::StartNewOrchestrationAction {
+        instance_id: id.into(),
+        name: "Report".into(),
+        ..Default::default()
+    };
+    let actions = [
+        OperationActionType::SendSignal(send("b")),
+        OperationActionType::StartNewOrchestration(start("report-1")),
+        OperationActionType::SendSignal(send("a")),
+        OperationActionType::StartNewOrchestration(start("")),
+    ];
+    let actions = actions.map(|body| wire::OperationAction { id: 0, operation_action_type: Some(body) });
+    let done = wire::EntityBatchResult { actions: actions.to_vec(), ..answer(vec![success("")], Some("1")) };
+    hub.complete("a", number, done).unwrap();
+    let starts: Vec<_> = hub.heard.starts.iter().map(|start| start.id.clone()).collect();
+    assert_eq!(starts, [Some(InstanceId::unchecked("report-1")), None]);
+    let batch = hub.entities.hand_out(&entity("b"), 100).unwrap();
+    let Some(EventType::EntityOperationSignaled(ping)) = &batch.request.operation_requests[0].event_type
+    else {
+        panic!()
+    };
+    assert_eq!((ping.operation.as_str(), ping.request_id.as_str()), ("ping", "minted-1"));
+    assert_eq!(hub.run("a", Some("2")), ["ping"], "to itself, too");
+    hub.assert_rebuilds();
+}
+
+#[test]
+fn a_batch_stays_below_the_size_of_a_message_and_takes_a_giant_alone() {
+    let mut hub = hub();
+    for _ in 0..3 {
+        let giant = wire::EntityOperationSignaledEvent { input: Some("x".repeat(2 << 20)), ..signal("big") };
+        hub.entities.send(&entity("a"), Operation::signal(hub.now, giant), hub.now, &mut hub.heard);
+    }
+    assert_eq!(hub.run("a", None).len(), 1);
+    assert_eq!(hub.entities.hand_out(&entity("a"), 1).unwrap().request.operation_requests.len(), 1);
+}
