@@ -1,7 +1,226 @@
 //! Decides what happens in one hub: commands in, records and effects out.
 //!
-//! Pure: no clock, no randomness but the seed it is given, no IO, no `async`.
+//! Pure: no clock, no randomness but the seed it is given, no IO, no `async`. Whoever owns an [`Engine`] feeds it
+//! commands with [`Engine::handle`], lets it hand out work with [`Engine::settle`], stores what
+//! [`Engine::take_records`] gives, and only then does what [`Engine::take_effects`] says.
+//!
+//! # Layout
+//!
+//! - [`command`]: what can be asked, and what is answered. [`record`]: what is stored, and how it changes the state.
+//! - `start`, `signal`, `end`, `restart`, `rewind`, `purge`, `query`: what clients ask for.
+//! - `turn`: what a worker is given; `complete`, `actions`, `continue_as_new`: what its answer means.
+//! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
+//! - `hand_out`, `worklist`, `streams`, `lease`, `timers`, `waiters`: who gets what, and when.
+//! - `entity`, `index`: one entity, and the lists of instances, each a machine of its own.
 
+mod actions;
+mod activity;
+mod child;
 pub mod command;
+mod complete;
+mod continue_as_new;
+mod end;
+mod entities;
 pub mod entity;
+mod hand_out;
+mod history;
+mod ids;
 pub mod index;
+mod instance;
+mod lease;
+mod outbox;
+mod purge;
+mod query;
+pub mod record;
+mod restart;
+mod rewind;
+mod signal;
+mod start;
+mod stats;
+mod streams;
+mod timers;
+mod turn;
+mod waiters;
+mod worklist;
+
+#[cfg(test)]
+mod tests;
+
+use crate::model::{InstanceId, Timestamp};
+use command::{Command, Effect, Refusal, Reply};
+use entity::Entities;
+use ids::Ids;
+use index::Index;
+use instance::Instance;
+use lease::Leases;
+use outbox::Outgoing;
+use record::Record;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use streams::Streams;
+use timers::Timers;
+use waiters::Waiters;
+use worklist::{Work, Worklist};
+
+/// What a hub is told when it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where every minted id comes from. Two lives of a hub need two seeds.
+    pub seed: u128,
+    /// How long the work of a stream that has ended waits before somebody else gets it.
+    pub grace: Duration,
+    /// Above how many bytes of history a worker that can is told to fetch it by `StreamInstanceHistory`.
+    pub stream_history_above: usize,
+    /// The longest delay before work that was given back is offered again; the first is 100 ms.
+    pub longest_rest: Duration,
+    /// How many operations a batch of an entity has at the most.
+    pub batch: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            grace: Duration::ZERO,
+            stream_history_above: 3 << 20,
+            longest_rest: Duration::from_secs(5),
+            batch: 1_000,
+        }
+    }
+}
+
+/// A hub's whole state.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    ids: Ids,
+    // Durable: changed by records alone.
+    instances: Instances,
+    entities: Entities,
+    timers: Timers,
+    index: Index,
+    // Gone with the process.
+    work: Worklist,
+    streams: Streams,
+    leases: Leases,
+    /// Leases whose stream has ended, by their work: the next to get it puts an end to them.
+    orphans: BTreeMap<Work, lease::LeaseId>,
+    waiters: Waiters,
+    /// Where the next handing out begins, so that no class of work starves another.
+    turn: usize,
+    outbox: VecDeque<Outgoing>,
+    records: Vec<Record>,
+    effects: Vec<Effect>,
+}
+
+#[expect(clippy::disallowed_types, reason = "looked up by id; whatever lists instances asks the index")]
+type Instances = std::collections::HashMap<InstanceId, Instance>;
+
+impl Engine {
+    /// An empty hub.
+    pub fn new(config: Config) -> Self {
+        let ids = Ids::new(config.seed);
+        Self {
+            leases: Leases::new(ids.life()),
+            ids,
+            config,
+            instances: Instances::default(),
+            entities: Entities::default(),
+            timers: Timers::default(),
+            index: Index::default(),
+            work: Worklist::default(),
+            streams: Streams::default(),
+            orphans: BTreeMap::new(),
+            waiters: Waiters::default(),
+            turn: 0,
+            outbox: VecDeque::new(),
+            records: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// The hub that these records made. What they say is scheduled and not done is ready again; streams, leases and
+    /// waiters are gone.
+    pub fn rebuild(config: Config, records: impl IntoIterator<Item = Record>, now: Timestamp) -> Self {
+        let mut engine = Self::new(config);
+        for record in records {
+            engine.apply(&record);
+        }
+        engine.effects.clear();
+        engine.make_ready(now);
+        engine
+    }
+
+    /// Decides one command. Work is not handed out here but in [`Engine::settle`], so that what arrives together is
+    /// handed out together.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] says why the command was turned down; then nothing has changed.
+    pub fn handle(&mut self, command: Command, now: Timestamp) -> Result<Reply, Refusal> {
+        let reply = self.decide(command, now);
+        self.carry(now);
+        reply
+    }
+
+    fn decide(&mut self, command: Command, now: Timestamp) -> Result<Reply, Refusal> {
+        match command {
+            Command::Start { id, request } => self.start(id, *request, now),
+            Command::Get { id, payloads } => Ok(self.get(&id, payloads)),
+            Command::Wait { waiter, id, until, payloads } => self.wait(waiter, &id, until, payloads),
+            Command::Forget { waiter } => {
+                self.waiters.forget(waiter);
+                Ok(Reply::Done)
+            }
+            Command::Raise { id, name, input } => self.raise(&id, name, input, now),
+            Command::Terminate { id, output, recursive } => self.terminate(&id, output, recursive, now),
+            Command::Suspend { id, reason } => self.suspend(&id, reason, now),
+            Command::Resume { id, reason } => self.resume(&id, reason, now),
+            Command::Rewind { id, reason } => self.rewind(&id, reason, now),
+            Command::Restart { id, new_id } => self.restart(&id, new_id, now),
+            Command::Query(query) => self.query(&query),
+            Command::ListIds(list) => self.list_ids(&list),
+            Command::Purge { target, recursive } => self.purge(target, recursive, now),
+            Command::History { id, execution, in_flight } => {
+                Ok(self.read_history(&id, execution.as_deref(), in_flight))
+            }
+            Command::SignalEntity { id, operation, input, request_id, at } => {
+                Ok(self.signal_entity(&id, operation, input, request_id, at, now))
+            }
+            Command::GetEntity { id, state } => Ok(self.get_entity(&id, state)),
+            Command::QueryEntities(query) => self.query_entities(&query),
+            Command::OpenStream { stream, offer } => {
+                self.streams.open(stream, *offer);
+                Ok(Reply::Done)
+            }
+            Command::CloseStream { stream } => Ok(self.close_stream(stream, now)),
+            Command::CompleteTurn(answer) => self.complete_turn(*answer, now),
+            Command::CompleteActivity(answer) => self.complete_activity(*answer, now),
+            Command::CompleteBatch(answer) => self.complete_batch(*answer, now),
+            Command::Abandon { kind, token } => self.abandon(kind, &token, now),
+            Command::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
+        }
+    }
+
+    /// What must be stored before the effects are performed.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// What to do once the records are stored.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The earliest moment at which [`Engine::settle`] has something to do by itself.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        [self.timers.next_due(), self.work.next_due(), self.entities.next_due()].into_iter().flatten().min()
+    }
+
+    /// Fires what is due at `now`, and hands ready work to the streams that take it.
+    pub fn settle(&mut self, now: Timestamp) {
+        self.fire(now);
+        self.carry(now);
+        self.hand_out(now);
+    }
+}

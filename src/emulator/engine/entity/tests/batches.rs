@@ -1,5 +1,3 @@
-//! Tests how operations are gathered into batches and answered.
-
 use super::*;
 use crate::wire::operation_action::OperationActionType;
 

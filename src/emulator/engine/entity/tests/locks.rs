@@ -1,5 +1,3 @@
-//! Tests locks: exclusive, chained, always released.
-
 use super::*;
 
 #[test]

@@ -1,5 +1,3 @@
-//! Tests what clients see of entities.
-
 use super::*;
 use crate::emulator::engine::command::EntityQuery;
 

@@ -1,0 +1,318 @@
+//! Decides what a worker's answer to a turn means.
+#![expect(deprecated, reason = "chunked answers are deprecated on the wire, but .NET and Java send them")]
+
+use super::Engine;
+use super::actions::outlives_execution;
+use super::command::{Refusal, Reply};
+use super::instance::{Arrived, End, Instance, Stage};
+use super::lease::{Found, Held, LeaseId, Turn};
+use super::record::{Commit, Record, Scheduled};
+use crate::model::{InstanceId, Kind, Status, Timestamp, event};
+use crate::wire::{self, OrchestratorResponse, history_event::EventType};
+use std::time::Duration;
+
+impl Engine {
+    /// Takes the answer to a turn (wire-semantics C.3).
+    pub(super) fn complete_turn(
+        &mut self,
+        answer: OrchestratorResponse,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        let Some(lease) = self.turn_lease(&answer)? else { return Ok(Reply::Done) };
+        if let Some(what) = what_is_wrong(&answer) {
+            // A malformed answer is answered as such, and somebody gets the turn again, later.
+            self.give_back(lease, None, now);
+            return Err(Refusal::Invalid { what });
+        }
+        let Some(Held::Turn(turn)) = self.leases.get_mut(lease).map(|lease| &mut lease.held) else {
+            return Err(Refusal::NoSuchWorkItem { token: answer.completion_token });
+        };
+        if answer.is_partial {
+            add_chunk(turn, answer);
+            return Ok(Reply::Done);
+        }
+        let chunks = turn.chunks.take();
+        let in_chunks = chunks.is_some();
+        let mut answer = match chunks {
+            Some(first) => join(*first, answer),
+            None => answer,
+        };
+        if in_chunks {
+            // Chunks after the first say 0 events: all of them were meant (wire-semantics C.3, rule 3).
+            answer.num_events_processed = None;
+        }
+        if answer.requires_history {
+            self.forget_keeper(lease);
+            self.give_back(lease, Some(Duration::ZERO), now);
+            return Ok(Reply::Done);
+        }
+        let Some(turn) = self.end_turn(lease) else { return Ok(Reply::Done) };
+        self.commit(&turn, answer, now);
+        Ok(Reply::Done)
+    }
+
+    /// The lease that an answer is about; `None` where the same answer came before.
+    fn turn_lease(&self, answer: &OrchestratorResponse) -> Result<Option<LeaseId>, Refusal> {
+        let token = &answer.completion_token;
+        let found = if token.is_empty() {
+            let of = |held: &Held| match held {
+                Held::Turn(turn) => turn.id.as_str() == answer.instance_id,
+                Held::Activity { .. } | Held::Batch { .. } => false,
+            };
+            self.leases.find_held(of).map_or(Found::Unknown, Found::Live)
+        } else {
+            self.leases.find(token)
+        };
+        match found {
+            Found::Live(lease) => Ok(Some(lease)),
+            Found::JustConsumed => Ok(None),
+            Found::Unknown => Err(Refusal::NoSuchWorkItem { token: token.clone() }),
+        }
+    }
+
+    /// The worker has no cache for what it was given: the next time it gets the whole history.
+    fn forget_keeper(&mut self, lease: LeaseId) {
+        if let Some(Held::Turn(turn)) = self.leases.get_mut(lease).map(|lease| &lease.held)
+            && let Some(instance) = self.instances.get_mut(&turn.id)
+        {
+            instance.kept_by = None;
+        }
+    }
+
+    /// Uses up the lease of a turn that was answered. `None` where its execution is over: whatever the worker wanted
+    /// is of no use to anybody.
+    fn end_turn(&mut self, lease: LeaseId) -> Option<Turn> {
+        let turn = match &self.leases.get_mut(lease)?.held {
+            Held::Turn(turn) => turn.clone(),
+            Held::Activity { .. } | Held::Batch { .. } => return None,
+        };
+        let stream = self.consume(lease)?;
+        let instance = self.instances.get_mut(&turn.id)?;
+        if instance.execution != turn.execution || instance.has_ended() {
+            return None;
+        }
+        instance.kept_by = stream;
+        instance.given_back = 0;
+        instance.stage = Stage::Idle;
+        Some(turn)
+    }
+
+    /// Commits a turn: its events, what they schedule, and what that asks of others.
+    fn commit(&mut self, turn: &Turn, answer: OrchestratorResponse, now: Timestamp) {
+        let id = &turn.id;
+        let Some(instance) = self.instances.get(id) else { return };
+        if instance.rewinding.is_some() {
+            self.complete_rewind(turn, answer, now);
+            return;
+        }
+        let consumed = consumed(instance, turn.taken, answer.num_events_processed);
+        let control = Control::read(instance, consumed);
+        let mut answered = self.read_actions(turn, answer.actions, now);
+        let end = how_it_ends(answered.end.take(), control.terminated.as_ref());
+        // A terminate that is waiting is not carried into another execution (wire-semantics C.7).
+        let waiting = self.instances.get(id).and_then(|instance| terminate_among(instance, consumed));
+        let end = match (end, waiting) {
+            (Some(Ending::Continue(_)), Some(output)) => Some(Ending::terminated(output)),
+            (end, _) => end,
+        };
+        let custom_status = self.custom_status(id, answer.custom_status, &control, end.is_some());
+        match end {
+            Some(Ending::Continue(next)) => {
+                self.continue_as_new(turn, *next, consumed, &control, custom_status, now);
+                self.outbox.extend(answered.outgoing.into_iter().filter(outlives_execution));
+                self.outbox.push_back(super::outbox::Outgoing::Release { holder: id.clone() });
+            }
+            ending => {
+                let end = ending.map(|ending| ending.into_end(now));
+                if let Some((action, end)) = &end {
+                    let failure = end.failure.as_deref().cloned();
+                    let completed =
+                        event::execution_completed(*action, now, end.status, end.output.clone(), failure);
+                    answered.events.push(super::history::encode(&completed));
+                }
+                let end = end.map(|(_, end)| end);
+                let commit = Commit {
+                    at: now,
+                    turn_at: turn.at,
+                    consumed,
+                    events: answered.events,
+                    scheduled: answered.scheduled,
+                    custom_status,
+                    trace: answer.orchestration_trace_context,
+                    suspended: control.suspended,
+                    end: end.clone(),
+                };
+                let tasks = tasks_of(&commit.scheduled);
+                self.put(Record::Committed { id: id.clone(), commit: Box::new(commit) });
+                self.outbox.extend(answered.outgoing);
+                match end {
+                    Some(end) => self.after_end(id, &end, control.recurse),
+                    None => self.ready_activities(id, &tasks),
+                }
+            }
+        }
+        self.ready_turn(id, now);
+    }
+
+    /// The custom status after a turn: what was sent, where "" is none. A suspended worker answers with nothing, and
+    /// that changes nothing (wire-semantics C.3, rule 5; unsure).
+    fn custom_status(
+        &self,
+        id: &InstanceId,
+        sent: Option<String>,
+        control: &Control,
+        ended: bool,
+    ) -> Option<String> {
+        match sent {
+            None if control.suspended && !ended => {
+                self.instances.get(id).and_then(|instance| instance.custom_status.clone())
+            }
+            sent => sent.filter(|status| !status.is_empty()),
+        }
+    }
+}
+
+/// What the consumed events say about suspension and termination.
+pub(super) struct Control {
+    pub(super) suspended: bool,
+    terminated: Option<Option<String>>,
+    recurse: bool,
+}
+
+impl Control {
+    fn read(instance: &Instance, consumed: usize) -> Self {
+        let mut control = Self { suspended: instance.suspended, terminated: None, recurse: false };
+        for arrived in instance.inbox.iter().take(consumed) {
+            match arrived.kind {
+                Kind::ExecutionSuspended => control.suspended = true,
+                Kind::ExecutionResumed => control.suspended = false,
+                Kind::ExecutionTerminated if control.terminated.is_none() => {
+                    let (output, recurse) = terminate_of(arrived);
+                    control.terminated = Some(output);
+                    control.recurse = recurse;
+                }
+                _ => {}
+            }
+        }
+        control
+    }
+}
+
+fn terminate_of(arrived: &Arrived) -> (Option<String>, bool) {
+    match super::history::decode(&arrived.event).and_then(|event| event.event_type) {
+        Some(EventType::ExecutionTerminated(terminated)) => (terminated.input, terminated.recurse),
+        _ => (None, false),
+    }
+}
+
+/// The output of a terminate that arrived while the turn ran.
+fn terminate_among(instance: &Instance, consumed: usize) -> Option<Option<String>> {
+    let waiting = instance.inbox.iter().skip(consumed);
+    waiting.filter(|arrived| arrived.kind == Kind::ExecutionTerminated).map(|a| terminate_of(a).0).next()
+}
+
+/// How a turn ends its execution.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// With a status; the id is that of the action.
+    End { action: i32, status: Status, output: Option<String>, failure: Option<wire::TaskFailureDetails> },
+    /// By the next execution.
+    Continue(Box<wire::CompleteOrchestrationAction>),
+}
+
+impl Ending {
+    pub(super) fn terminated(output: Option<String>) -> Self {
+        Self::End { action: event::ARRIVED, status: Status::Terminated, output, failure: None }
+    }
+
+    fn into_end(self, now: Timestamp) -> (i32, End) {
+        match self {
+            Self::End { action, status, output, failure } => {
+                (action, End { status, output, failure: failure.map(Box::new), at: now })
+            }
+            // Whoever gets here has matched it away: an execution that continues does not end.
+            Self::Continue(next) => (
+                event::ARRIVED,
+                End { status: Status::Completed, output: next.result, failure: None, at: now },
+            ),
+        }
+    }
+}
+
+/// Terminate wins over a completion and over continue-as-new of the same turn, whether the worker knew it or not
+/// (wire-semantics B.5 and C.3, rule 10).
+fn how_it_ends(answered: Option<Ending>, terminated: Option<&Option<String>>) -> Option<Ending> {
+    match (answered, terminated) {
+        (ending, None) => ending,
+        (Some(Ending::End { action, status: Status::Terminated, output, failure }), Some(_)) => {
+            Some(Ending::End { action, status: Status::Terminated, output, failure })
+        }
+        (Some(Ending::End { action, .. }), Some(output)) => {
+            Some(Ending::End { action, status: Status::Terminated, output: output.clone(), failure: None })
+        }
+        (Some(Ending::Continue(_)) | None, Some(output)) => Some(Ending::terminated(output.clone())),
+    }
+}
+
+/// How many of the inbox a worker has consumed, from what it says it processed (wire-semantics C.3, rule 4).
+fn consumed(instance: &Instance, taken: usize, processed: Option<i32>) -> usize {
+    let Some(processed) = processed else { return taken };
+    let processed = usize::try_from(processed).unwrap_or(0);
+    let mut counted = 0;
+    for (at, arrived) in instance.inbox.iter().take(taken).enumerate() {
+        if is_countable(arrived.kind) {
+            if counted == processed {
+                // Control events that follow the last processed one go with it (unsure).
+                return at;
+            }
+            counted += 1;
+        }
+    }
+    taken
+}
+
+/// Whether an event counts as processed; those that control the execution do not.
+fn is_countable(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::OrchestratorStarted
+            | Kind::OrchestratorCompleted
+            | Kind::GenericEvent
+            | Kind::ExecutionRewound
+            | Kind::ExecutionTerminated
+            | Kind::ExecutionSuspended
+            | Kind::ExecutionResumed
+    )
+}
+
+/// The activities among what is scheduled.
+pub(super) fn tasks_of(scheduled: &[Scheduled]) -> Vec<i32> {
+    let task = |scheduled: &Scheduled| match scheduled {
+        Scheduled::Activity { task, .. } => Some(*task),
+        Scheduled::Timer { .. } | Scheduled::Child { .. } => None,
+    };
+    scheduled.iter().filter_map(task).collect()
+}
+
+/// What is malformed about an answer.
+fn what_is_wrong(answer: &OrchestratorResponse) -> Option<String> {
+    answer.actions.iter().find_map(super::actions::what_is_wrong)
+}
+
+fn add_chunk(turn: &mut Turn, chunk: OrchestratorResponse) {
+    turn.chunks = Some(Box::new(match turn.chunks.take() {
+        Some(earlier) => join(*earlier, chunk),
+        None => chunk,
+    }));
+}
+
+/// Two chunks as one answer: actions in order of arrival, everything else from whoever says it first.
+fn join(mut earlier: OrchestratorResponse, chunk: OrchestratorResponse) -> OrchestratorResponse {
+    earlier.actions.extend(chunk.actions);
+    earlier.custom_status = earlier.custom_status.or(chunk.custom_status);
+    earlier.orchestration_trace_context =
+        earlier.orchestration_trace_context.or(chunk.orchestration_trace_context);
+    earlier.is_partial = chunk.is_partial;
+    earlier.requires_history |= chunk.requires_history;
+    earlier
+}

@@ -1,0 +1,116 @@
+//! Does what follows from the end of an instance, and ends one by decree.
+
+use super::Engine;
+use super::command::{Refusal, Reply};
+use super::history;
+use super::instance::{End, Stage};
+use super::outbox::Outgoing;
+use super::record::{Commit, Record};
+use crate::model::{InstanceId, Kind, Status, Timestamp, event, failure};
+use crate::wire;
+
+impl Engine {
+    /// What an end asks of others: the parent hears of it, locks are free, and a recursive termination goes on with
+    /// the children.
+    pub(super) fn after_end(&mut self, id: &InstanceId, end: &End, recursive: bool) {
+        self.outbox.push_back(Outgoing::Release { holder: id.clone() });
+        let Some(instance) = self.instances.get(id) else { return };
+        if let Some(parent) = &instance.parent {
+            self.outbox.push_back(Outgoing::ChildEnded {
+                parent: parent.clone(),
+                child: instance.execution.clone(),
+                outcome: outcome(end),
+            });
+        }
+        if recursive && end.status == Status::Terminated {
+            for child in &instance.offspring {
+                self.outbox.push_back(Outgoing::Terminate {
+                    id: child.clone(),
+                    output: end.output.clone(),
+                    recursive: true,
+                });
+            }
+        }
+    }
+
+    /// Terminates an instance (wire-semantics B.5). One that no worker has begun ends here and now; otherwise a worker
+    /// is told in a turn.
+    pub(super) fn terminate(
+        &mut self,
+        id: &InstanceId,
+        output: Option<String>,
+        recursive: bool,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
+        if instance.has_ended() {
+            if recursive && instance.status() == Status::Terminated {
+                // It ended before its children did: they are still meant.
+                let children = instance.offspring.clone();
+                self.outbox.extend(children.into_iter().map(|id| Outgoing::Terminate {
+                    id,
+                    output: output.clone(),
+                    recursive: true,
+                }));
+            }
+            return Ok(Reply::Done);
+        }
+        let unbegun = !instance.begun && !matches!(instance.stage, Stage::Out(_));
+        let event = event::execution_terminated(now, output.clone(), recursive);
+        self.deliver(id, Kind::ExecutionTerminated, &event, now);
+        if unbegun {
+            self.end_by_decree(id, output, recursive, now);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Ends an instance without a worker, with everything in its inbox in its history.
+    pub(super) fn end_by_decree(
+        &mut self,
+        id: &InstanceId,
+        output: Option<String>,
+        recursive: bool,
+        now: Timestamp,
+    ) {
+        let Some(instance) = self.instances.get(id) else { return };
+        let end = End { status: Status::Terminated, output: output.clone(), failure: None, at: now };
+        let completed = event::execution_completed(event::ARRIVED, now, end.status, output, None);
+        let commit = Commit {
+            at: now,
+            turn_at: now.max(instance.clock),
+            consumed: instance.inbox.len(),
+            events: vec![history::encode(&completed)],
+            scheduled: Vec::new(),
+            custom_status: instance.custom_status.clone(),
+            trace: instance.trace.clone(),
+            suspended: false,
+            end: Some(end.clone()),
+        };
+        self.put(Record::Committed { id: id.clone(), commit: Box::new(commit) });
+        self.after_end(id, &end, recursive);
+    }
+}
+
+/// What a parent hears of its child's end: a failure always has details, several SDKs fall over one without
+/// (wire-semantics C.6).
+pub(super) fn outcome(end: &End) -> Result<Option<String>, Box<wire::TaskFailureDetails>> {
+    match end.status {
+        Status::Completed => Ok(end.output.clone()),
+        Status::Failed | Status::Terminated | Status::Canceled => {
+            Err(end.failure.clone().unwrap_or_else(|| Box::new(without_details(end))))
+        }
+        // No end has one of these.
+        Status::Pending | Status::Running | Status::Suspended => Ok(None),
+    }
+}
+
+fn without_details(end: &End) -> wire::TaskFailureDetails {
+    let (kind, said) = match end.status {
+        Status::Terminated => ("OrchestrationTerminated", "The sub-orchestration was terminated."),
+        Status::Canceled => ("OrchestrationCanceled", "The sub-orchestration was canceled."),
+        Status::Failed | Status::Completed | Status::Pending | Status::Running | Status::Suspended => {
+            ("OrchestrationFailed", "The sub-orchestration failed.")
+        }
+    };
+    failure::details(kind, end.output.clone().unwrap_or_else(|| said.to_owned()))
+}

@@ -1,0 +1,187 @@
+//! Brings entities and the rest of the hub together.
+
+use super::Engine;
+use super::command::{Refusal, Reply, WorkKind};
+use super::entity::{Completion, Decision, LockRequest, Operation, Start};
+use super::lease::{Found, Held};
+use super::record::Record;
+use super::worklist::{ClassId, Waiting, Work};
+use crate::model::{InstanceId, Kind, Timestamp, event};
+use crate::wire;
+
+impl Engine {
+    /// `SignalEntity`: the entity need not exist, and nobody waits.
+    pub(super) fn signal_entity(
+        &mut self,
+        id: &InstanceId,
+        operation: String,
+        input: Option<String>,
+        request_id: String,
+        at: Option<prost_types::Timestamp>,
+        now: Timestamp,
+    ) -> Reply {
+        let request_id = if request_id.is_empty() { self.ids.uuid().to_string() } else { request_id };
+        let signal = wire::EntityOperationSignaledEvent {
+            request_id,
+            operation,
+            scheduled_time: at,
+            input,
+            target_instance_id: None,
+        };
+        self.operate(id, Operation::signal(now, signal), now);
+        Reply::Done
+    }
+
+    /// Sends an operation to an entity.
+    pub(super) fn operate(&mut self, to: &InstanceId, operation: Operation, now: Timestamp) {
+        if to.entity_name().is_none() {
+            // Whoever waits for an entity that cannot be would wait for ever.
+            if let Some((caller, request)) = operation.awaited() {
+                let failure = crate::model::failure::not_retriable(
+                    "InvalidEntityId",
+                    format!("the entity id {:?} has not the form @name@key", to.as_str()),
+                );
+                let event = event::entity_failed(now, request.to_owned(), failure);
+                let caller = caller.clone();
+                self.answer(&caller.instance, &caller.execution, &event, now);
+            }
+            return;
+        }
+        self.entity_step(now, |entities, decision| entities.send(to, operation, now, decision));
+    }
+
+    pub(super) fn lock(&mut self, request: LockRequest, now: Timestamp) {
+        self.entity_step(now, |entities, decision| entities.ask(request, now, decision));
+    }
+
+    pub(super) fn unlock(&mut self, entity: &InstanceId, holder: &InstanceId, section: &str, now: Timestamp) {
+        self.entity_step(now, |entities, decision| entities.unlock(entity, holder, section, now, decision));
+    }
+
+    pub(super) fn release_locks(&mut self, holder: &InstanceId, now: Timestamp) {
+        self.entity_step(now, |entities, decision| entities.release(holder, now, decision));
+    }
+
+    pub(super) fn fire_entities(&mut self, now: Timestamp) {
+        if self.entities.next_due().is_some_and(|due| due <= now) {
+            self.entity_step(now, |entities, decision| entities.fire(now, decision));
+        }
+    }
+
+    pub(super) fn purge_entity(&mut self, id: &InstanceId, now: Timestamp) -> bool {
+        self.entity_step(now, |entities, decision| entities.purge(id, now, decision))
+    }
+
+    /// Lets the entities take a step, keeps its records, and does what it asks for.
+    fn entity_step<T>(
+        &mut self,
+        now: Timestamp,
+        step: impl FnOnce(&mut super::Entities, &mut Decision) -> T,
+    ) -> T {
+        let mut decision = Decision::default();
+        let result = step(&mut self.entities, &mut decision);
+        self.absorb(decision, now);
+        result
+    }
+
+    fn absorb(&mut self, decision: Decision, now: Timestamp) {
+        // The entities have applied their changes already; here they are kept.
+        self.records.extend(decision.changes.into_iter().map(Record::Entity));
+        for (caller, event) in decision.answers {
+            self.answer(&caller.instance, &caller.execution, &event, now);
+        }
+        for start in decision.starts {
+            self.start_for_entity(start, now);
+        }
+        for id in decision.ready {
+            self.ready_batch(&id);
+        }
+    }
+
+    /// Gives an answer to the execution that waits for it; another one of the same instance does not want it.
+    fn answer(
+        &mut self,
+        to: &InstanceId,
+        execution: &crate::model::ExecutionId,
+        event: &wire::HistoryEvent,
+        now: Timestamp,
+    ) {
+        let wanted = self.instances.get(to).is_some_and(|instance| instance.execution == *execution);
+        if let Some(body) = event.event_type.as_ref().filter(|_| wanted) {
+            self.deliver(to, Kind::of(body), event, now);
+        }
+    }
+
+    /// An entity starts an orchestration; it has no parent. One of that id that lives stays (wire-semantics C.12).
+    fn start_for_entity(&mut self, start: Start, now: Timestamp) {
+        let Start { id, action } = start;
+        let id = id.unwrap_or_else(|| self.ids.instance());
+        if self.instances.get(&id).is_some_and(|instance| !instance.has_ended()) {
+            return;
+        }
+        let execution = self.ids.execution();
+        let start_at = action.scheduled_time.as_ref().map(Timestamp::from_wire).filter(|at| *at > now);
+        let started = wire::ExecutionStartedEvent {
+            name: action.name,
+            version: action.version,
+            input: action.input,
+            orchestration_instance: Some(event::instance_ref(&id, &execution)),
+            scheduled_start_timestamp: action.scheduled_time,
+            parent_trace_context: action.parent_trace_context,
+            ..wire::ExecutionStartedEvent::default()
+        };
+        self.put(Record::Created { id: id.clone(), at: now, started: Box::new(started), start_at });
+        self.ready_turn(&id, now);
+    }
+
+    pub(super) fn batch_class(&mut self, id: &InstanceId) -> ClassId {
+        let name = id.entity_name().unwrap_or_default().to_ascii_lowercase();
+        self.work.class(WorkKind::Batch, &name, None)
+    }
+
+    pub(super) fn ready_batch(&mut self, id: &InstanceId) {
+        let class = self.batch_class(id);
+        self.work.push(Waiting { work: Work::Batch(id.clone()), class, avoid: None });
+    }
+
+    /// Takes the answer to an entity's batch (wire-semantics C.12). Its token is the only thing that names it.
+    pub(super) fn complete_batch(
+        &mut self,
+        mut answer: wire::EntityBatchResult,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        let token = std::mem::take(&mut answer.completion_token);
+        let lease = match self.leases.find(&token) {
+            Found::Live(lease) => lease,
+            Found::JustConsumed => return Ok(Reply::Done),
+            Found::Unknown => return Err(Refusal::NoSuchWorkItem { token }),
+        };
+        let Some(Held::Batch { id, number }) = self.leases.get_mut(lease).map(|lease| &lease.held) else {
+            return Err(Refusal::NoSuchWorkItem { token });
+        };
+        let (id, number) = (id.clone(), *number);
+        let mut decision = Decision::default();
+        let ids = &mut self.ids;
+        let mut mint = || ids.uuid().to_string();
+        let completion = self.entities.complete(&id, number, answer, now, &mut mint, &mut decision);
+        match completion {
+            Ok(Completion::Applied | Completion::Stale) => {
+                self.consume(lease);
+                self.absorb(decision, now);
+                Ok(Reply::Done)
+            }
+            Ok(Completion::Retry(after)) => {
+                let stream = self.consume(lease).flatten();
+                self.absorb(decision, now);
+                let class = self.batch_class(&id);
+                let waiting = Waiting { work: Work::Batch(id), class, avoid: stream };
+                self.work.put_off(now.plus(after), waiting);
+                Ok(Reply::Done)
+            }
+            Err(refusal) => {
+                self.give_back(lease, None, now);
+                Err(refusal)
+            }
+        }
+    }
+}

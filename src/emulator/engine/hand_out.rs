@@ -1,0 +1,268 @@
+//! Hands ready work to streams, and takes back what they do not finish.
+
+use super::Engine;
+use super::command::{Effect, Refusal, Reply, StreamId, WorkKind};
+use super::instance::Stage;
+use super::lease::{Found, Held, LeaseId};
+use super::record::Settles;
+use super::timers::TimerKey;
+use super::turn::{activity_item, batch_item};
+use super::worklist::{ClassId, Waiting, Work};
+use crate::model::{InstanceId, Kind, Timestamp, event};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// The first delay of work that was given back; it doubles (wire-semantics A.7).
+const FIRST_REST: Duration = Duration::from_millis(100);
+
+impl Engine {
+    /// Fires what is due.
+    pub(super) fn fire(&mut self, now: Timestamp) {
+        while let Some(key) = self.timers.take_due(now) {
+            match key {
+                TimerKey::Start { id, execution } => {
+                    if self.instances.get(&id).is_some_and(|instance| instance.execution == execution) {
+                        self.ready_turn(&id, now);
+                    }
+                }
+                TimerKey::Timer { id, execution, timer } => {
+                    let Some(instance) = self.instances.get(&id) else { continue };
+                    let fire_at = instance.timers.get(&timer).filter(|_| instance.execution == execution);
+                    if let Some(fire_at) = fire_at.copied() {
+                        let event = event::timer_fired(now, timer, fire_at);
+                        self.arrive(&id, Settles::Timer(timer), Kind::TimerFired, &event, now);
+                    }
+                }
+            }
+        }
+        self.fire_entities(now);
+        while let Some(waiting) = self.work.due(now) {
+            if self.set_stage(&waiting.work, Stage::Resting, Stage::Ready) {
+                self.work.push_front(waiting);
+            }
+        }
+    }
+
+    /// Puts an instance into the worklist if a turn of it could be handed out and none is under way.
+    pub(super) fn ready_turn(&mut self, id: &InstanceId, now: Timestamp) {
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        if instance.stage == Stage::Idle && instance.wants_turn(now) {
+            instance.stage = Stage::Ready;
+            let class = instance.class;
+            self.work.push(Waiting { work: Work::Turn(id.clone()), class, avoid: None });
+        }
+    }
+
+    /// After a rebuild: whatever is scheduled and not done is ready again.
+    pub(super) fn make_ready(&mut self, now: Timestamp) {
+        let mut ids: Vec<_> = self.instances.keys().cloned().collect();
+        ids.sort();
+        for id in ids {
+            self.ready_turn(&id, now);
+            let pending = self.instances.get(&id).map(|i| i.activities.keys().copied().collect::<Vec<_>>());
+            self.ready_activities(&id, &pending.unwrap_or_default());
+        }
+        for id in self.entities.wake() {
+            self.ready_batch(&id);
+        }
+    }
+
+    /// Hands out what is ready, one piece of each class in turn, until no stream takes more.
+    pub(super) fn hand_out(&mut self, now: Timestamp) {
+        let mut classes = self.work.with_work();
+        if classes.is_empty() {
+            return;
+        }
+        let first = self.turn % classes.len();
+        self.turn = self.turn.wrapping_add(1);
+        classes.rotate_left(first);
+        while !classes.is_empty() {
+            classes.retain(|class| self.hand_one(*class, now));
+        }
+    }
+
+    /// Hands out one piece of a class; whether there may be another.
+    fn hand_one(&mut self, class: ClassId, now: Timestamp) -> bool {
+        let Some(first) = self.work.first(class) else { return false };
+        if !self.is_ready(&first.work, class) {
+            self.work.take(class);
+            return true;
+        }
+        let keeper = match &first.work {
+            Work::Turn(id) => self.instances.get(id).and_then(|instance| instance.kept_by),
+            Work::Activity(..) | Work::Batch(_) => None,
+        };
+        let avoid = first.avoid;
+        let named = self.work.named(class).clone();
+        let Some(stream) = self.streams.pick(class, &named, keeper, avoid) else { return false };
+        let Some(Waiting { work, .. }) = self.work.take(class) else { return false };
+        if let Some(orphan) = self.orphans.remove(&work) {
+            self.leases.supersede(orphan);
+        }
+        let handed = match &work {
+            Work::Turn(id) => self.turn_for(stream, id, now),
+            Work::Activity(id, task) => self.activity_for(stream, id, *task),
+            Work::Batch(id) => self.batch_for(stream, id),
+        };
+        if let Some((lease, item)) = handed {
+            self.set_stage(&work, Stage::Ready, Stage::Out(lease));
+            self.streams.hand(stream, named.kind, lease);
+            self.effects.push(Effect::Deliver { stream, item });
+        }
+        true
+    }
+
+    fn activity_for(&mut self, stream: StreamId, id: &InstanceId, task: i32) -> Option<(LeaseId, Bytes)> {
+        let (number, token) = self.leases.next();
+        let instance = self.instances.get(id)?;
+        let item = activity_item(&instance.activities.get(&task)?.request, &token);
+        let execution = instance.execution.clone();
+        self.leases.give(stream, Held::Activity { id: id.clone(), execution, task });
+        Some((number, item))
+    }
+
+    fn batch_for(&mut self, stream: StreamId, id: &InstanceId) -> Option<(LeaseId, Bytes)> {
+        let (lease, token) = self.leases.next();
+        let batch = self.entities.hand_out(id, self.config.batch)?;
+        self.leases.give(stream, Held::Batch { id: id.clone(), number: batch.number });
+        Some((lease, batch_item(&batch.request, &token)))
+    }
+
+    /// Whether an entry of the worklist still stands: its instance may be gone, its activity done.
+    pub(super) fn is_ready(&self, work: &Work, class: ClassId) -> bool {
+        match work {
+            Work::Turn(id) => {
+                self.instances.get(id).is_some_and(|i| i.stage == Stage::Ready && i.class == class)
+            }
+            Work::Activity(id, task) => {
+                let activity = self.instances.get(id).and_then(|i| i.activities.get(task));
+                activity.is_some_and(|a| a.stage == Stage::Ready && a.class == class)
+            }
+            // An entity knows by itself whether it is ready: handing it out fails otherwise.
+            Work::Batch(_) => true,
+        }
+    }
+
+    /// Moves work from one stage to another; whether it was in that stage.
+    fn set_stage(&mut self, work: &Work, from: Stage, to: Stage) -> bool {
+        let stage = match work {
+            Work::Turn(id) => self.instances.get_mut(id).map(|instance| &mut instance.stage),
+            Work::Activity(id, task) => {
+                let instance = self.instances.get_mut(id);
+                instance.and_then(|i| i.activities.get_mut(task)).map(|activity| &mut activity.stage)
+            }
+            Work::Batch(_) => return true,
+        };
+        match stage {
+            Some(stage) if *stage == from => {
+                *stage = to;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// A stream has ended: what it held is offered to others, before what was not out yet. An answer that still
+    /// arrives counts until then.
+    pub(super) fn close_stream(&mut self, stream: StreamId, now: Timestamp) -> Reply {
+        for lease in self.streams.close(stream).into_iter().rev() {
+            let Some(found) = self.leases.get_mut(lease) else { continue };
+            found.stream = None;
+            let Some((work, class)) = self.work_of(lease) else {
+                self.leases.supersede(lease);
+                continue;
+            };
+            self.orphans.insert(work.clone(), lease);
+            let waiting = Waiting { work, class, avoid: None };
+            if self.config.grace.is_zero() {
+                self.set_stage(&waiting.work, Stage::Out(lease), Stage::Ready);
+                self.work.push_front(waiting);
+            } else {
+                self.set_stage(&waiting.work, Stage::Out(lease), Stage::Resting);
+                self.work.put_off(now.plus(self.config.grace), waiting);
+            }
+        }
+        Reply::Done
+    }
+
+    /// The work that a lease is about, if it is still wanted; an entity's batch is given back on the way.
+    fn work_of(&mut self, lease: LeaseId) -> Option<(Work, ClassId)> {
+        match &self.leases.get_mut(lease)?.held {
+            Held::Turn(turn) => {
+                let instance = self.instances.get_mut(&turn.id)?;
+                if instance.stage != Stage::Out(lease) {
+                    return None;
+                }
+                // Whoever kept the orchestrator is gone or did not finish: the next one gets the whole history.
+                instance.kept_by = None;
+                Some((Work::Turn(turn.id.clone()), instance.class))
+            }
+            Held::Activity { id, task, .. } => {
+                let activity = self.instances.get(id)?.activities.get(task)?;
+                if activity.stage != Stage::Out(lease) {
+                    return None;
+                }
+                Some((Work::Activity(id.clone(), *task), activity.class))
+            }
+            Held::Batch { id, number } => {
+                let (id, number) = (id.clone(), *number);
+                if !self.entities.give_back(&id, number) {
+                    return None;
+                }
+                let class = self.batch_class(&id);
+                Some((Work::Batch(id), class))
+            }
+        }
+    }
+
+    /// A worker gives work back: it is offered again after a while that grows, to somebody else first.
+    pub(super) fn abandon(&mut self, kind: WorkKind, token: &str, now: Timestamp) -> Result<Reply, Refusal> {
+        match self.leases.find(token) {
+            Found::Live(lease) if self.leases.get_mut(lease).is_some_and(|l| l.held.kind() == kind) => {
+                self.give_back(lease, None, now);
+                Ok(Reply::Done)
+            }
+            Found::JustConsumed => Ok(Reply::Done),
+            Found::Live(_) | Found::Unknown => Err(Refusal::NoSuchWorkItem { token: token.to_owned() }),
+        }
+    }
+
+    /// Ends a lease without an answer; the work rests for `rest`, or for a while that grows each time.
+    pub(super) fn give_back(&mut self, lease: LeaseId, rest: Option<Duration>, now: Timestamp) {
+        let wanted = self.work_of(lease);
+        let Some(ended) = self.consume(lease) else { return };
+        let Some((work, class)) = wanted else { return };
+        let given_back = match &work {
+            Work::Turn(id) => self.instances.get_mut(id).map(|instance| &mut instance.given_back),
+            Work::Activity(id, task) => {
+                let instance = self.instances.get_mut(id);
+                instance.and_then(|i| i.activities.get_mut(task)).map(|activity| &mut activity.given_back)
+            }
+            Work::Batch(_) => None,
+        };
+        let times = given_back.map_or(0, |times| {
+            *times = times.saturating_add(1);
+            *times - 1
+        });
+        let rest = rest.unwrap_or_else(|| FIRST_REST.saturating_mul(1 << times.min(10)));
+        self.set_stage(&work, Stage::Out(lease), Stage::Resting);
+        let at = now.plus(rest.min(self.config.longest_rest));
+        self.work.put_off(at, Waiting { work, class, avoid: ended });
+    }
+
+    /// Uses a lease up and frees its place on the stream. The stream, if it still lives.
+    pub(super) fn consume(&mut self, lease: LeaseId) -> Option<Option<StreamId>> {
+        let ended = self.leases.consume(lease)?;
+        if let Some(stream) = ended.stream {
+            self.streams.free(stream, ended.held.kind(), lease);
+        } else {
+            let work = match ended.held {
+                Held::Turn(turn) => Work::Turn(turn.id),
+                Held::Activity { id, task, .. } => Work::Activity(id, task),
+                Held::Batch { id, .. } => Work::Batch(id),
+            };
+            self.orphans.remove(&work);
+        }
+        Some(ended.stream)
+    }
+}

@@ -1,0 +1,216 @@
+//! Keeps one orchestration: what its history says, what has arrived since, and what it waits for.
+
+use super::command::StreamId;
+use super::history::History;
+use super::lease::LeaseId;
+use super::worklist::ClassId;
+use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp};
+use crate::wire;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// An event that has arrived and that no turn has consumed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Arrived {
+    pub(super) kind: Kind,
+    /// The event, encoded.
+    pub(super) event: Bytes,
+}
+
+/// An activity that is scheduled and not done.
+#[derive(Debug, Clone)]
+pub(super) struct Activity {
+    /// The encoded `wire::ActivityRequest`.
+    pub(super) request: Bytes,
+    pub(super) class: ClassId,
+    pub(super) stage: Stage,
+    /// How often it was given back by a worker.
+    pub(super) given_back: u32,
+}
+
+/// A child that is created and whose end has not arrived.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Child {
+    pub(super) id: InstanceId,
+    pub(super) execution: ExecutionId,
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct End {
+    pub(super) status: Status,
+    pub(super) output: Option<String>,
+    pub(super) failure: Option<Box<wire::TaskFailureDetails>>,
+    pub(super) at: Timestamp,
+}
+
+/// Where a piece of work is. Gone with the process: what was out is ready again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// There is nothing to hand out.
+    Idle,
+    /// In the worklist.
+    Ready,
+    /// Given back by a worker; it returns to the worklist after a delay.
+    Resting,
+    /// With a worker.
+    Out(LeaseId),
+}
+
+/// What a rewind has to give back when the worker refuses it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Rewinding {
+    /// The end that is being undone.
+    pub(super) undone: End,
+    /// The encoded `ExecutionRewound`.
+    pub(super) event: Bytes,
+}
+
+/// One orchestration.
+#[derive(Debug, Clone)]
+pub(super) struct Instance {
+    /// Name, version, input, tags and parent: what the current execution began with.
+    pub(super) started: Box<wire::ExecutionStartedEvent>,
+    pub(super) execution: ExecutionId,
+    pub(super) parent: Option<Parent>,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+    /// When the first turn may be handed out, where that was later than the creation.
+    pub(super) start_at: Option<Timestamp>,
+    /// Whether a turn of any execution is committed: PENDING or not.
+    pub(super) begun: bool,
+    pub(super) suspended: bool,
+    pub(super) end: Option<End>,
+    pub(super) custom_status: Option<String>,
+    pub(super) trace: Option<wire::OrchestrationTraceContext>,
+    pub(super) history: History,
+    pub(super) inbox: VecDeque<Arrived>,
+    /// The moment of the last committed turn: the orchestrator's clock never runs back.
+    pub(super) clock: Timestamp,
+    pub(super) activities: BTreeMap<i32, Activity>,
+    /// Timers that are set, with the moment as the worker gave it.
+    pub(super) timers: BTreeMap<i32, prost_types::Timestamp>,
+    pub(super) children: BTreeMap<i32, Child>,
+    /// Every child this execution has created, for recursive commands.
+    pub(super) offspring: Vec<InstanceId>,
+    pub(super) rewinding: Option<Rewinding>,
+    /// Whether a turn is to be handed out though nothing has arrived: the history was written anew.
+    pub(super) nudged: bool,
+    pub(super) class: ClassId,
+    // Gone with the process, from here on.
+    pub(super) stage: Stage,
+    /// The stream that ran the last committed turn of this execution, and may have kept the orchestrator.
+    pub(super) kept_by: Option<StreamId>,
+    pub(super) given_back: u32,
+}
+
+/// The parent of a child, as `ExecutionStarted` names it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Parent {
+    pub(super) id: InstanceId,
+    pub(super) execution: ExecutionId,
+    /// The action that created the child.
+    pub(super) task: i32,
+}
+
+impl Parent {
+    /// Reads the parent from what a child began with.
+    pub(super) fn of(started: &wire::ExecutionStartedEvent) -> Option<Self> {
+        let parent = started.parent_instance.as_ref()?;
+        let instance = parent.orchestration_instance.as_ref()?;
+        Some(Self {
+            id: InstanceId::unchecked(instance.instance_id.as_str()),
+            execution: ExecutionId::new(instance.execution_id.as_deref().unwrap_or_default()),
+            task: parent.task_scheduled_id,
+        })
+    }
+}
+
+impl Instance {
+    /// An instance that has only been created: its `ExecutionStarted` waits in the inbox.
+    pub(super) fn created(
+        started: Box<wire::ExecutionStartedEvent>,
+        event: Bytes,
+        class: ClassId,
+        start_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            execution: execution_of(&started),
+            parent: Parent::of(&started),
+            started,
+            created: now,
+            updated: now,
+            start_at,
+            begun: false,
+            suspended: false,
+            end: None,
+            custom_status: None,
+            trace: None,
+            history: History::default(),
+            inbox: VecDeque::from([Arrived { kind: Kind::ExecutionStarted, event }]),
+            clock: now,
+            activities: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            children: BTreeMap::new(),
+            offspring: Vec::new(),
+            rewinding: None,
+            nudged: false,
+            class,
+            stage: Stage::Idle,
+            kept_by: None,
+            given_back: 0,
+        }
+    }
+
+    /// The status as clients see it.
+    pub(super) fn status(&self) -> Status {
+        match &self.end {
+            Some(end) => end.status,
+            None if !self.begun => Status::Pending,
+            None if self.suspended => Status::Suspended,
+            None => Status::Running,
+        }
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Whether a turn could be handed out at `now`: something has arrived, or it is to be rewound.
+    pub(super) fn wants_turn(&self, now: Timestamp) -> bool {
+        !self.has_ended()
+            && (self.rewinding.is_some() || self.nudged || !self.inbox.is_empty())
+            && self.start_at.is_none_or(|at| at <= now)
+    }
+
+    /// The state as `GetInstance` shows it (wire-semantics B.2).
+    pub(super) fn state(&self, id: &InstanceId, payloads: bool) -> wire::OrchestrationState {
+        let payload = |text: &Option<String>| if payloads { text.clone() } else { None };
+        let end = self.end.as_ref();
+        wire::OrchestrationState {
+            instance_id: id.as_str().to_owned(),
+            name: self.started.name.clone(),
+            version: self.started.version.clone(),
+            orchestration_status: self.status().to_wire().into(),
+            scheduled_start_timestamp: self.start_at.map(Timestamp::to_wire),
+            created_timestamp: Some(self.created.to_wire()),
+            last_updated_timestamp: Some(self.updated.to_wire()),
+            input: payload(&self.started.input),
+            output: end.and_then(|end| payload(&end.output)),
+            custom_status: payload(&self.custom_status),
+            failure_details: end.and_then(|end| end.failure.as_deref().cloned()),
+            execution_id: Some(self.execution.as_str().to_owned()),
+            completed_timestamp: end.map(|end| end.at.to_wire()),
+            parent_instance_id: self.parent.as_ref().map(|parent| parent.id.as_str().to_owned()),
+            tags: self.started.tags.clone(),
+        }
+    }
+}
+
+/// The execution that a start names.
+pub(super) fn execution_of(started: &wire::ExecutionStartedEvent) -> ExecutionId {
+    let instance = started.orchestration_instance.as_ref();
+    ExecutionId::new(instance.and_then(|i| i.execution_id.as_deref()).unwrap_or_default())
+}

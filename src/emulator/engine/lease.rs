@@ -1,0 +1,126 @@
+//! Keeps what is with a worker, under the token that its answer must carry.
+
+use super::command::{StreamId, WorkKind};
+use crate::model::{ExecutionId, InstanceId, Timestamp};
+use crate::wire;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The number of a lease; never used twice in a life of the hub.
+pub(super) type LeaseId = u64;
+
+/// A worker's hold on a piece of work.
+#[derive(Debug)]
+pub(super) struct Lease {
+    /// Who holds it; `None` since its stream has ended: an answer still counts until somebody else has the work.
+    pub(super) stream: Option<StreamId>,
+    pub(super) held: Held,
+}
+
+/// What is held, and what its answer is about.
+#[derive(Debug)]
+pub(super) enum Held {
+    Turn(Turn),
+    Activity { id: InstanceId, execution: ExecutionId, task: i32 },
+    Batch { id: InstanceId, number: u64 },
+}
+
+/// A turn that is out.
+#[derive(Debug, Clone)]
+pub(super) struct Turn {
+    pub(super) id: InstanceId,
+    pub(super) execution: ExecutionId,
+    /// The moment of its `OrchestratorStarted`.
+    pub(super) at: Timestamp,
+    /// How many of the inbox it was given.
+    pub(super) taken: usize,
+    /// Chunks of its answer that have come (`isPartial`).
+    pub(super) chunks: Option<Box<wire::OrchestratorResponse>>,
+}
+
+impl Held {
+    pub(super) fn kind(&self) -> WorkKind {
+        match self {
+            Self::Turn(_) => WorkKind::Turn,
+            Self::Activity { .. } => WorkKind::Activity,
+            Self::Batch { .. } => WorkKind::Batch,
+        }
+    }
+}
+
+/// What a token is found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It holds work.
+    Live(LeaseId),
+    /// Its work was completed or given back not long ago: the same call was sent twice.
+    JustConsumed,
+    /// It was never given out, is of another life of the hub, or somebody else has the work.
+    Unknown,
+}
+
+/// Consumed tokens that are remembered, so that a call sent twice is not an error.
+const REMEMBERED: usize = 20_000;
+
+/// Every lease of a hub.
+#[derive(Debug)]
+pub(super) struct Leases {
+    life: String,
+    given: LeaseId,
+    live: BTreeMap<LeaseId, Lease>,
+    consumed: VecDeque<LeaseId>,
+    recent: BTreeSet<LeaseId>,
+}
+
+impl Leases {
+    pub(super) fn new(life: String) -> Self {
+        Self { life, given: 0, live: BTreeMap::new(), consumed: VecDeque::new(), recent: BTreeSet::new() }
+    }
+
+    /// The number that [`Leases::give`] gives next, and its token.
+    pub(super) fn next(&self) -> (LeaseId, String) {
+        let id = self.given + 1;
+        (id, format!("{}:{id:x}", self.life))
+    }
+
+    pub(super) fn give(&mut self, stream: StreamId, held: Held) -> LeaseId {
+        self.given += 1;
+        self.live.insert(self.given, Lease { stream: Some(stream), held });
+        self.given
+    }
+
+    pub(super) fn find(&self, token: &str) -> Found {
+        let id = token.strip_prefix(self.life.as_str()).and_then(|rest| rest.strip_prefix(':'));
+        match id.and_then(|id| LeaseId::from_str_radix(id, 16).ok()) {
+            Some(id) if self.live.contains_key(&id) => Found::Live(id),
+            Some(id) if self.recent.contains(&id) => Found::JustConsumed,
+            Some(_) | None => Found::Unknown,
+        }
+    }
+
+    /// The lease whose answer names its work instead of its token, as very old SDKs do (wire-semantics A.7).
+    pub(super) fn find_held(&self, fits: impl Fn(&Held) -> bool) -> Option<LeaseId> {
+        self.live.iter().find(|(_, lease)| fits(&lease.held)).map(|(id, _)| *id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: LeaseId) -> Option<&mut Lease> {
+        self.live.get_mut(&id)
+    }
+
+    /// The answer is here: the token is used up, and remembered for a while.
+    pub(super) fn consume(&mut self, id: LeaseId) -> Option<Lease> {
+        let lease = self.live.remove(&id)?;
+        self.consumed.push_back(id);
+        self.recent.insert(id);
+        if self.consumed.len() > REMEMBERED
+            && let Some(oldest) = self.consumed.pop_front()
+        {
+            self.recent.remove(&oldest);
+        }
+        Some(lease)
+    }
+
+    /// Somebody else has the work now: the token is unknown from here on.
+    pub(super) fn supersede(&mut self, id: LeaseId) {
+        self.live.remove(&id);
+    }
+}

@@ -1,0 +1,64 @@
+//! Shows instances, lists of them, and their histories.
+
+use super::Engine;
+use super::command::{EntityQuery, ListIds, Query, Refusal, Reply};
+use super::index::Entry;
+use crate::model::InstanceId;
+use bytes::Bytes;
+
+impl Engine {
+    /// `GetInstance`: one that does not exist is an answer, not an error (wire-semantics B.2).
+    pub(super) fn get(&self, id: &InstanceId, payloads: bool) -> Reply {
+        Reply::State(self.instances.get(id).map(|instance| Box::new(instance.state(id, payloads))))
+    }
+
+    /// `QueryInstances`.
+    pub(super) fn query(&self, query: &Query) -> Result<Reply, Refusal> {
+        let page = self.index.query(query)?;
+        let state = |id: &InstanceId| self.instances.get(id).map(|i| i.state(id, query.payloads));
+        Ok(Reply::States { states: page.ids.iter().filter_map(state).collect(), next: page.next })
+    }
+
+    /// `ListInstanceIds`.
+    pub(super) fn list_ids(&self, list: &ListIds) -> Result<Reply, Refusal> {
+        let page = self.index.list_ids(list)?;
+        let ids = page.ids.iter().map(|id| id.as_str().to_owned()).collect();
+        Ok(Reply::Ids { ids, next: page.next })
+    }
+
+    /// `StreamInstanceHistory`: what is committed of the current execution. Of an instance that does not exist, and of
+    /// an execution that is over, there is nothing (wire-semantics B.12). The past of a turn in flight is the same:
+    /// while it is out nothing is committed.
+    pub(super) fn read_history(&self, id: &InstanceId, execution: Option<&str>, _in_flight: bool) -> Reply {
+        let instance = self.instances.get(id);
+        let current = |asked: &str, current: &str| asked.is_empty() || asked == current;
+        let asked = execution.unwrap_or_default();
+        let instance = instance.filter(|instance| current(asked, instance.execution.as_str()));
+        let events = instance.map(|i| i.history.events().map(Bytes::copy_from_slice).collect());
+        Reply::History(events.unwrap_or_default())
+    }
+
+    pub(super) fn get_entity(&self, id: &InstanceId, state: bool) -> Reply {
+        Reply::Entity(self.entities.get(id, state).map(Box::new))
+    }
+
+    pub(super) fn query_entities(&self, query: &EntityQuery) -> Result<Reply, Refusal> {
+        let (entities, next) = self.entities.query(query)?;
+        Ok(Reply::Entities { entities, next })
+    }
+
+    /// Puts an instance where it belongs now in the lists, and answers those who waited for that.
+    pub(super) fn reindex(&mut self, id: &InstanceId) {
+        match self.instances.get(id) {
+            Some(instance) => {
+                let ended = instance.end.as_ref().map(|end| end.at);
+                let entry = Entry { status: instance.status(), created: instance.created, ended };
+                self.index.upsert(id, entry);
+            }
+            None => {
+                self.index.remove(id);
+            }
+        }
+        self.notify(id);
+    }
+}

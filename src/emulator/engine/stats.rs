@@ -1,0 +1,37 @@
+//! Counts what a hub holds.
+
+use super::Engine;
+use super::command::{Stats, WorkKind, WorkerStats};
+
+impl Engine {
+    /// What the hub holds and who is connected.
+    pub(super) fn stats(&mut self) -> Stats {
+        let mut stats = Stats {
+            instances: self.index.counts(),
+            entities: self.entities.len(),
+            timers: self.timers.len(),
+            waiters: self.waiters.len(),
+            ..Stats::default()
+        };
+        for class in self.work.with_work() {
+            let waiting = self.work.ready(class);
+            let ready = waiting.iter().filter(|waiting| self.is_ready(&waiting.work, class)).count();
+            let named = self.work.named(class).clone();
+            match named.kind {
+                WorkKind::Turn => stats.ready_turns += ready,
+                WorkKind::Activity => stats.ready_activities += ready,
+                WorkKind::Batch => stats.ready_batches += ready,
+            }
+            if ready > 0 && !self.streams.anyone_takes(class, &named) {
+                stats.unclaimed.push((named.kind, named.name.to_string()));
+            }
+        }
+        let worker = |(stream, found): (_, &super::streams::Stream)| WorkerStats {
+            stream,
+            offer: found.offer.clone(),
+            active: found.active,
+        };
+        stats.workers = self.streams.iter().map(worker).collect();
+        stats
+    }
+}

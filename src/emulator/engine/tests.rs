@@ -1,0 +1,4 @@
+//! Tells the engine's stories: a client and a worker that are values, and a clock that stands still.
+
+mod fixture;
+mod turns;

@@ -1,0 +1,133 @@
+//! Builds what a worker is given for a turn.
+
+use super::Engine;
+use super::command::{StreamId, WorkKind};
+use super::history::{encode, frame, framed_len};
+use super::instance::Instance;
+use super::lease::{Held, LeaseId, Turn};
+use super::worklist::ClassId;
+use crate::model::{InstanceId, Timestamp, event};
+use crate::wire;
+use bytes::Bytes;
+use prost::Message as _;
+use std::collections::BTreeMap;
+
+/// Field numbers of `WorkItem` and of `OrchestratorRequest`, which are put together from encoded parts.
+mod field {
+    pub(super) const TURN: u32 = 1;
+    pub(super) const ACTIVITY: u32 = 2;
+    pub(super) const BATCH: u32 = 5;
+    pub(super) const TOKEN: u32 = 10;
+    pub(super) const NEW_EVENTS: u32 = 4;
+}
+
+/// The property that tells our own worker how many past events were left out because it has them.
+pub(super) const PAST: &str = "taskhub.past";
+
+/// How an instance's past travels to a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// In the request.
+    Embedded,
+    /// The worker fetches it by `StreamInstanceHistory`.
+    Streamed,
+    /// The worker has kept it.
+    Kept,
+}
+
+impl Engine {
+    /// The class that a worker must take to run the turns of what `started` began.
+    pub(super) fn turn_class(&mut self, started: &wire::ExecutionStartedEvent) -> ClassId {
+        self.work.class(WorkKind::Turn, &started.name, started.version.as_deref())
+    }
+
+    /// Hands a turn of `id` to a stream: everything in its inbox, and a moment.
+    pub(super) fn turn_for(
+        &mut self,
+        stream: StreamId,
+        id: &InstanceId,
+        now: Timestamp,
+    ) -> Option<(LeaseId, Bytes)> {
+        let (number, token) = self.leases.next();
+        let offer = &self.streams.get(stream)?.offer;
+        let instance = self.instances.get(id)?;
+        // The orchestrator's clock: never before that of the turn before.
+        let at = now.max(instance.clock);
+        let past = if instance.rewinding.is_some() || instance.history.len() == 0 {
+            Past::Embedded
+        } else if offer.sticky && instance.kept_by == Some(stream) {
+            Past::Kept
+        } else if offer.history_streaming
+            && instance.history.framed().len() > self.config.stream_history_above
+        {
+            Past::Streamed
+        } else {
+            Past::Embedded
+        };
+        let taken = if instance.rewinding.is_some() { 0 } else { instance.inbox.len() };
+        let item = turn_item(id, instance, at, past, &token);
+        let held = Turn { id: id.clone(), execution: instance.execution.clone(), at, taken, chunks: None };
+        self.leases.give(stream, Held::Turn(held));
+        Some((number, item))
+    }
+}
+
+fn turn_item(id: &InstanceId, instance: &Instance, at: Timestamp, past: Past, token: &str) -> Bytes {
+    let mut properties = BTreeMap::new();
+    if past == Past::Kept {
+        #[expect(clippy::cast_precision_loss, reason = "no history has 2^52 events")]
+        let kept = prost_types::value::Kind::NumberValue(instance.history.len() as f64);
+        properties.insert(PAST.to_owned(), prost_types::Value { kind: Some(kept) });
+    }
+    let head = wire::OrchestratorRequest {
+        instance_id: id.as_str().to_owned(),
+        execution_id: Some(instance.execution.as_str().to_owned()),
+        past_events: Vec::new(),
+        new_events: Vec::new(),
+        // Always there, with the duration: .NET and Go refuse entities otherwise (wire-semantics C.1).
+        entity_parameters: Some(wire::OrchestratorEntityParameters {
+            entity_message_reorder_window: Some(prost_types::Duration::default()),
+        }),
+        requires_history_streaming: past == Past::Streamed,
+        properties,
+        orchestration_trace_context: instance.trace.clone(),
+    }
+    .encode_to_vec();
+    let begins = encode(&event::orchestrator_started(at));
+    // A rewind is exactly two events; whatever else has arrived waits (wire-semantics C.10).
+    let arrived: Vec<&Bytes> = match &instance.rewinding {
+        Some(rewinding) => vec![&rewinding.event],
+        None => instance.inbox.iter().map(|arrived| &arrived.event).collect(),
+    };
+    let new = std::iter::once(&begins).chain(arrived);
+    let new_len: usize = new.clone().map(|event| framed_len(event.len())).sum();
+    let embedded: &[u8] = if past == Past::Embedded { instance.history.framed() } else { &[] };
+    let body = head.len() + embedded.len() + new_len;
+    let mut item = Vec::with_capacity(body + token.len() + 16);
+    prost::encoding::encode_key(field::TURN, prost::encoding::WireType::LengthDelimited, &mut item);
+    prost::encoding::encode_varint(body as u64, &mut item);
+    item.extend_from_slice(&head);
+    item.extend_from_slice(embedded);
+    for event in new {
+        frame(field::NEW_EVENTS, event, &mut item);
+    }
+    frame(field::TOKEN, token.as_bytes(), &mut item);
+    item.into()
+}
+
+/// The work item of an activity, from its encoded request.
+pub(super) fn activity_item(request: &[u8], token: &str) -> Bytes {
+    let mut item = Vec::with_capacity(framed_len(request.len()) + framed_len(token.len()));
+    frame(field::ACTIVITY, request, &mut item);
+    frame(field::TOKEN, token.as_bytes(), &mut item);
+    item.into()
+}
+
+/// The work item of an entity's batch.
+pub(super) fn batch_item(request: &wire::EntityRequest, token: &str) -> Bytes {
+    let body = request.encode_to_vec();
+    let mut item = Vec::with_capacity(framed_len(body.len()) + framed_len(token.len()));
+    frame(field::BATCH, &body, &mut item);
+    frame(field::TOKEN, token.as_bytes(), &mut item);
+    item.into()
+}
