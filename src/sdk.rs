@@ -3,6 +3,17 @@
 pub mod registry;
 pub mod replay;
 
+pub use registry::{
+    ActivityRunner, Cached, EntityDef, Invalid, InvalidRegistry, Registry, TurnOutcome, run_entity_batch,
+    run_turn,
+};
+pub use replay::{
+    Activity, ActivityContext, Cancellation, DecodeError, Durable, DurableError, Either, Entity,
+    EntityContext, EntityId, EventKey, EventWait, Failure, FailureDetails, LockGuard, Mismatch,
+    OrchestrationContext, Orchestrator, Refused, RetryPolicy, Task, TaskError, Timer, Versioning, name_of,
+    race, split_response,
+};
+
 #[cfg(feature = "sdk")]
 pub mod auth;
 #[cfg(feature = "sdk")]

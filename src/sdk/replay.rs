@@ -1,1 +1,57 @@
-//! Turns history and code into actions.
+//! Runs orchestrators against history: events in, actions out, without a clock, a thread or a socket.
+//!
+//! # Layout
+//!
+//! - [`context`], `call`, `task`, `race`, `next`, `section`: what an orchestrator sees.
+//! - [`definition`], [`names`], [`failure`], [`key`], `codec`: functions as definitions, and values on the wire.
+//! - `core`: what the futures and the engine share; `slot` is one wait, `events` the queues of external events.
+//! - `confirm`, `arrive`, `retry`: what one event does; `poll` is what happens after it.
+//! - [`execution`]: one execution, turn after turn; [`rewind`], [`version`], [`chunks`] are the special turns.
+
+mod arrive;
+mod call;
+mod codec;
+mod confirm;
+mod core;
+mod events;
+mod next;
+mod poll;
+mod race;
+mod section;
+mod slot;
+mod task;
+
+pub mod activity;
+pub mod chunks;
+pub mod context;
+pub mod definition;
+pub mod entity;
+pub mod execution;
+pub mod failure;
+pub mod key;
+pub mod names;
+pub mod retry;
+pub mod rewind;
+pub mod version;
+
+pub use activity::{ActivityContext, Cancellation, Cancelled};
+pub use call::{ActivityCall, ChildCall};
+pub use chunks::split_response;
+pub use confirm::NONDETERMINISM;
+pub use context::{OrchestrationContext, Signal};
+pub use core::Parent;
+pub use definition::{Activity, Operation, Orchestrator, Payload};
+pub use entity::{Entity, EntityContext, EntityId};
+pub use failure::{DecodeError, DurableError, Failure, FailureDetails, Refused, TaskError};
+pub use key::EventKey;
+pub use names::name_of;
+pub use next::ContinueAsNew;
+pub use poll::{FOREIGN_AWAIT, NEVER_YIELDS, ORCHESTRATOR_PANICKED};
+pub use race::{Either, Race, race};
+pub use retry::RetryPolicy;
+pub use section::{LockGuard, LockWait};
+pub use task::{Durable, EventWait, Task, Timer};
+pub use version::{Mismatch, Versioning};
+
+pub(crate) use codec::{decode, encode};
+pub(crate) use poll::panic_message;

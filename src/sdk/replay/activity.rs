@@ -1,0 +1,152 @@
+//! Tells an activity where it is called from, and whether it is still wanted.
+
+use crate::wire;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// The tag that says which attempt this is, from the second on.
+pub const ATTEMPT_TAG: &str = "taskhub.attempt";
+
+/// The tag that says, from the second attempt on, which action was the first.
+pub const CALL_TAG: &str = "taskhub.call";
+
+/// What an activity may know of the call it serves. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ActivityContext(Arc<Call>);
+
+#[derive(Debug)]
+struct Call {
+    instance_id: String,
+    execution_id: String,
+    task_id: i32,
+    name: String,
+    version: Option<String>,
+    tags: BTreeMap<String, String>,
+    cancellation: Cancellation,
+}
+
+impl ActivityContext {
+    /// The context of a call, and its input.
+    pub fn of(request: wire::ActivityRequest, cancellation: Cancellation) -> (Self, Option<String>) {
+        let instance = request.orchestration_instance.unwrap_or_default();
+        let call = Call {
+            instance_id: instance.instance_id,
+            execution_id: instance.execution_id.unwrap_or_default(),
+            task_id: request.task_id,
+            name: request.name,
+            version: request.version,
+            tags: request.tags,
+            cancellation,
+        };
+        (Self(Arc::new(call)), request.input)
+    }
+
+    /// The instance that called.
+    pub fn instance_id(&self) -> &str {
+        &self.0.instance_id
+    }
+
+    /// The execution of it that called.
+    pub fn execution_id(&self) -> &str {
+        &self.0.execution_id
+    }
+
+    /// The action that scheduled this attempt.
+    pub fn task_id(&self) -> i32 {
+        self.0.task_id
+    }
+
+    /// The name the activity was called by.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The version that was asked for.
+    pub fn version(&self) -> Option<&str> {
+        self.0.version.as_deref()
+    }
+
+    /// The tags of the call.
+    pub fn tags(&self) -> &BTreeMap<String, String> {
+        &self.0.tags
+    }
+
+    /// Which attempt of the call's retry policy this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.0.tags.get(ATTEMPT_TAG).and_then(|attempt| attempt.parse().ok()).unwrap_or(1)
+    }
+
+    /// The same for every attempt and every delivery of this call, and for no other call.
+    pub fn idempotency_key(&self) -> String {
+        let call = &*self.0;
+        match call.tags.get(CALL_TAG) {
+            Some(first) => format!("{}:{}:{first}", call.instance_id, call.execution_id),
+            None => format!("{}:{}:{}", call.instance_id, call.execution_id, call.task_id),
+        }
+    }
+
+    /// Whether the result is no longer wanted: the worker is stopping, or the caller is gone.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancellation.is_cancelled()
+    }
+
+    /// Waits until the result is no longer wanted.
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled(self.0.cancellation.clone())
+    }
+}
+
+/// A wish to stop, shared by whoever wishes and whoever may stop. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Cancellation(Arc<Mutex<Wish>>);
+
+#[derive(Debug, Default)]
+struct Wish {
+    cancelled: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Cancellation {
+    /// Nobody wishes it yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wishes it, once and for all.
+    pub fn cancel(&self) {
+        let waiting = {
+            let mut wish = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            wish.cancelled = true;
+            std::mem::take(&mut wish.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether somebody wishes it.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cancelled
+    }
+}
+
+/// Resolves when the call is cancelled.
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Cancelled(Cancellation);
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut wish = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if wish.cancelled {
+            return Poll::Ready(());
+        }
+        if !wish.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            wish.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,117 @@
+//! Hands what has arrived to whoever waits for it, and starts the next attempt of what failed.
+
+use super::activity::{ATTEMPT_TAG, CALL_TAG};
+use super::call::child_id;
+use super::core::{Attempts, Core, Open, Recipe};
+use super::failure::FailureDetails;
+use super::section::Hold;
+use super::slot::Outcome;
+use crate::wire::TaskFailureDetails;
+use std::rc::Rc;
+use uuid::Uuid;
+
+impl Core {
+    /// The activity or child `id` has ended. Ids that nobody waits for are passed over: a completion may come twice.
+    pub(super) fn task_ended(&self, id: i32, outcome: Outcome) {
+        let slot = match self.take_open(id, |open| matches!(open, Open::Task(..) | Open::Attempt(_))) {
+            Some(Open::Task(slot, _)) => slot,
+            Some(Open::Attempt(attempts)) if self.next_attempt(&attempts, &outcome) => return,
+            Some(Open::Attempt(attempts)) => Rc::clone(&attempts.slot),
+            Some(Open::Timer(_) | Open::Pause(_)) | None => return,
+        };
+        self.settle(&slot, outcome);
+    }
+
+    /// The timer `id` has fired. One that was withdrawn is passed over.
+    pub(super) fn timer_fired(&self, id: i32) {
+        match self.take_open(id, |open| matches!(open, Open::Timer(_) | Open::Pause(_))) {
+            Some(Open::Timer(slot)) => self.settle(&slot, Outcome::Value(None)),
+            Some(Open::Pause(attempts)) if attempts.slot.keeps_trying() => self.try_again(attempts),
+            Some(_) | None => {}
+        }
+    }
+
+    fn take_open(&self, id: i32, wanted: fn(&Open) -> bool) -> Option<Open> {
+        let open = &mut self.ledger.borrow_mut().open;
+        match open.entry(id) {
+            std::collections::btree_map::Entry::Occupied(entry) if wanted(&entry.get().0) => {
+                Some(entry.remove().0)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the call is tried again; sets the timer that it waits for.
+    fn next_attempt(&self, attempts: &Rc<Attempts>, outcome: &Outcome) -> bool {
+        let Outcome::Failure(failure) = outcome else { return false };
+        if failure.is_non_retriable || !attempts.slot.keeps_trying() {
+            return false;
+        }
+        let policy = &attempts.policy;
+        if policy.looks_at_failures()
+            && !policy.accepts(&FailureDetails::from_wire(TaskFailureDetails::clone(failure)))
+        {
+            return false;
+        }
+        let seed = format!("{}:{}", self.facts.instance_id, attempts.first_id);
+        let Some(wait) = policy.wait(attempts.attempt.get(), attempts.began, self.now.get(), &seed) else {
+            return false;
+        };
+        let fire_at = self.now.get().plus(wait);
+        self.timer(self.next_id(), fire_at, Open::Pause(Rc::clone(attempts)), attempts.at);
+        true
+    }
+
+    fn try_again(&self, attempts: Rc<Attempts>) {
+        let attempt = attempts.attempt.get() + 1;
+        attempts.attempt.set(attempt);
+        let id = self.next_id();
+        let mut recipe = attempts.recipe.clone();
+        match &mut recipe {
+            Recipe::Activity(task) => {
+                task.tags.insert(ATTEMPT_TAG.to_owned(), attempt.to_string());
+                task.tags.insert(CALL_TAG.to_owned(), attempts.first_id.to_string());
+            }
+            // A child whose id was chosen for it keeps the id; the others get one each.
+            Recipe::Child(child) if child.instance_id == child_id(self, attempts.first_id) => {
+                child.instance_id = child_id(self, id);
+            }
+            Recipe::Child(_) => {}
+        }
+        let at = attempts.at;
+        self.schedule_open(id, recipe.into_action(), Open::Attempt(attempts), at);
+    }
+
+    /// An external event has arrived.
+    pub(super) fn event_raised(
+        &self,
+        name: String,
+        input: Option<String>,
+        timestamp: Option<prost_types::Timestamp>,
+    ) {
+        let taker = self.ledger.borrow_mut().events.arrive(name, input, timestamp);
+        if let Some((slot, raised)) = taker {
+            self.settle(&slot, Outcome::Event(raised));
+        }
+    }
+
+    /// An entity has answered, or all entities of a critical section are locked.
+    pub(super) fn answered(&self, request_id: &str, outcome: Outcome) {
+        let Ok(id) = Uuid::parse_str(request_id) else { return };
+        let request = {
+            let mut ledger = self.ledger.borrow_mut();
+            let Some(request) = ledger.requests.remove(&id) else { return };
+            if let (None, Some(section)) = (&request.lock, &mut ledger.section) {
+                section.leave(&request.what);
+            }
+            request
+        };
+        match request.lock {
+            // Nobody waits for the lock any more: it must not stay.
+            Some(entities) if !request.slot.is_wanted() => {
+                self.unlock(&Hold { section: id, entities, at: request.at });
+            }
+            _ => self.settle(&request.slot, outcome),
+        }
+    }
+}

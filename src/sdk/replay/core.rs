@@ -1,0 +1,255 @@
+//! Keeps what an orchestrator's futures and the engine share: ids, wishes not yet granted, and open waits.
+
+use super::events::Events;
+use super::failure::{FailureDetails, Refused};
+use super::names::Names;
+use super::retry::RetryPolicy;
+use super::section::Section;
+use super::slot::{Left, Look, Outcome, Slot};
+use crate::model::Timestamp;
+use crate::wire::{self, orchestrator_action::OrchestratorActionType as Action};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use uuid::Uuid;
+
+/// The namespace of every id that an orchestrator derives, the same in all SDKs of the family.
+const NAMESPACE: Uuid = Uuid::from_u128(0x9e95_2958_5e33_4daf_827f_2fa1_2937_b875);
+
+/// Where in the source something was scheduled.
+pub(super) type Place = &'static Location<'static>;
+
+/// What never changes during an execution.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) instance_id: String,
+    pub(super) execution_id: String,
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+    pub(super) parent: Option<Parent>,
+    pub(super) tags: BTreeMap<String, String>,
+    /// The version that children get when none is given.
+    pub(super) child_version: Option<Arc<str>>,
+}
+
+/// Who started a child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// The parent's instance id.
+    pub instance_id: String,
+    /// The parent's orchestrator.
+    pub name: String,
+    /// The parent's version.
+    pub version: Option<String>,
+    /// The parent's action that started this child.
+    pub task_id: i32,
+}
+
+/// What an orchestrator has scheduled and history does not hold yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) action: Action,
+    pub(super) at: Place,
+}
+
+/// Who waits for the completion of an action.
+#[derive(Debug)]
+pub(super) enum Open {
+    /// With what was called.
+    Task(Rc<Slot>, Rc<str>),
+    Timer(Rc<Slot>),
+    Attempt(Rc<Attempts>),
+    Pause(Rc<Attempts>),
+}
+
+/// A call with a retry policy.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    pub(super) slot: Rc<Slot>,
+    pub(super) policy: RetryPolicy,
+    pub(super) recipe: Recipe,
+    pub(super) attempt: Cell<u32>,
+    pub(super) first_id: i32,
+    pub(super) began: Timestamp,
+    pub(super) at: Place,
+}
+
+/// What to schedule again.
+#[derive(Debug, Clone)]
+pub(super) enum Recipe {
+    Activity(wire::ScheduleTaskAction),
+    Child(wire::CreateSubOrchestrationAction),
+}
+
+/// What the next execution begins with.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) input: String,
+    pub(super) version: Option<String>,
+    pub(super) keep_events: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    next_id: i32,
+    pub(super) pending: BTreeMap<i32, Pending>,
+    pub(super) open: BTreeMap<i32, (Open, Place)>,
+    /// Where something was scheduled last.
+    pub(super) last: Option<Place>,
+    pub(super) requests: BTreeMap<Uuid, Request>,
+    pub(super) events: Events,
+    pub(super) section: Option<Section>,
+}
+
+/// An entity call or a lock that waits for an answer.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) slot: Rc<Slot>,
+    pub(super) what: String,
+    /// The entities, where a lock was asked for.
+    pub(super) lock: Option<Vec<String>>,
+    pub(super) at: Place,
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) facts: Facts,
+    pub(super) names: Arc<Names>,
+    pub(super) now: Cell<Timestamp>,
+    pub(super) replaying: Cell<bool>,
+    pub(super) ledger: RefCell<Ledger>,
+    pub(super) status: RefCell<Option<String>>,
+    pub(super) next: RefCell<Option<Next>>,
+    /// A rule that was broken where nobody waits for the answer.
+    pub(super) broken: RefCell<Option<FailureDetails>>,
+    /// How many durable waits hold a waker.
+    parked: Cell<usize>,
+    order: Cell<u64>,
+    uuids: Cell<u32>,
+    /// Set before the future is dropped unfinished; dropping then changes nothing.
+    pub(super) evicted: Cell<bool>,
+}
+
+impl Core {
+    pub(super) fn new(facts: Facts, names: Arc<Names>) -> Self {
+        Self {
+            facts,
+            names,
+            now: Cell::default(),
+            replaying: Cell::new(true),
+            ledger: RefCell::new(Ledger {
+                next_id: 1,
+                pending: BTreeMap::new(),
+                open: BTreeMap::new(),
+                last: None,
+                requests: BTreeMap::new(),
+                events: Events::default(),
+                section: None,
+            }),
+            status: RefCell::default(),
+            next: RefCell::default(),
+            broken: RefCell::default(),
+            parked: Cell::new(0),
+            order: Cell::new(0),
+            uuids: Cell::new(0),
+            evicted: Cell::new(false),
+        }
+    }
+
+    /// The next place in the order in which waits are settled.
+    pub(super) fn next_order(&self) -> u64 {
+        self.order.replace(self.order.get() + 1)
+    }
+
+    /// Settles a wait, and wakes whoever waits. Nothing may be borrowed.
+    pub(super) fn settle(&self, slot: &Slot, outcome: Outcome) {
+        if let Some(waker) = slot.settle(self.next_order(), outcome) {
+            self.parked.set(self.parked.get() - 1);
+            waker.wake();
+        }
+    }
+
+    /// Looks at a wait on behalf of a future that is polled.
+    pub(super) fn look(&self, slot: &Slot, waker: &Waker) -> Look {
+        let look = slot.look(waker);
+        if matches!(look, Look::Waiting { first: true }) {
+            self.parked.set(self.parked.get() + 1);
+        }
+        look
+    }
+
+    /// Gives a wait up. Returns the outcome that nobody will take.
+    pub(super) fn give_up(&self, slot: &Slot) -> Option<Outcome> {
+        match slot.give_up() {
+            Left::Open { awaited } => {
+                if awaited {
+                    self.parked.set(self.parked.get() - 1);
+                }
+                None
+            }
+            Left::Outcome(outcome) => Some(outcome),
+            Left::Nothing => None,
+        }
+    }
+
+    /// How many durable waits somebody awaits.
+    pub(super) fn parked(&self) -> usize {
+        self.parked.get()
+    }
+
+    /// Notes that a rule was broken where nobody waits for the answer: it fails the orchestration.
+    pub(super) fn refuse(&self, why: &Refused, at: Place) {
+        let details = FailureDetails::permanent("Refused", format!("{why} (at {at})"));
+        self.broken.borrow_mut().get_or_insert(details);
+    }
+
+    pub(super) fn next_id(&self) -> i32 {
+        let mut ledger = self.ledger.borrow_mut();
+        let id = ledger.next_id;
+        ledger.next_id += 1;
+        id
+    }
+
+    /// Schedules an action that nobody waits for.
+    pub(super) fn schedule(&self, id: i32, action: Action, at: Place) {
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.pending.insert(id, Pending { action, at });
+        ledger.last = Some(at);
+    }
+
+    /// Schedules an action, and opens the wait for its completion.
+    pub(super) fn schedule_open(&self, id: i32, action: Action, open: Open, at: Place) {
+        self.ledger.borrow_mut().open.insert(id, (open, at));
+        self.schedule(id, action, at);
+    }
+
+    pub(super) fn timer(&self, id: i32, fire_at: Timestamp, open: Open, at: Place) {
+        let action = Action::CreateTimer(wire::CreateTimerAction { fire_at: Some(fire_at.to_wire()) });
+        self.schedule_open(id, action, open, at);
+    }
+
+    /// Takes a timer back that nobody waits for any more. Where it is in history already, its firing is ignored.
+    pub(super) fn withdraw_timer(&self, id: i32) {
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.pending.remove(&id);
+        ledger.open.remove(&id);
+    }
+
+    /// A uuid that every replay derives alike.
+    pub(super) fn uuid(&self) -> Uuid {
+        let count = self.uuids.replace(self.uuids.get() + 1);
+        let now = self.now.get().to_string();
+        // Seven digits of a second, as the .NET SDK writes moments.
+        let now = now.strip_suffix('Z').unwrap_or(&now);
+        Uuid::new_v5(&NAMESPACE, format!("{}_{now}0Z_{count}", self.facts.instance_id).as_bytes())
+    }
+
+    /// The id of the request that an action makes of an entity.
+    pub(super) fn request_id(&self, id: i32) -> Uuid {
+        let facts = &self.facts;
+        Uuid::new_v5(&NAMESPACE, format!("{}_{}_{id}", facts.instance_id, facts.execution_id).as_bytes())
+    }
+}

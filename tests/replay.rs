@@ -1,0 +1,6 @@
+//! Replays orchestrations against histories, turn by turn.
+
+mod replay {
+    mod combinators;
+    mod story;
+}
