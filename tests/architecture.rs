@@ -36,8 +36,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("sdk/replay", &["wire", "model"]),
     ("sdk/registry", &["sdk/replay", "wire", "model"]),
-    ("sdk/auth", &["model", "clock", "entropy"]),
-    ("sdk/connect", &["sdk/auth", "model", "clock", "entropy"]),
+    // Two names of one floor: where the scheduler is, and who we are.
+    ("sdk/auth", &["sdk/connect", "model", "clock", "entropy"]),
+    ("sdk/connect", &["sdk/auth", "wire", "model", "clock", "entropy"]),
     ("sdk/client", &["sdk/connect", "sdk/replay", "wire", "model", "clock", "entropy"]),
     (
         "sdk/worker",

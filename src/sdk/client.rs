@@ -1,1 +1,106 @@
 //! Starts instances, waits for them and asks about them.
+
+mod calls;
+mod error;
+mod handle;
+mod history;
+mod purge;
+mod query;
+mod snapshot;
+mod start;
+
+pub use error::Error;
+pub use handle::Handle;
+pub use purge::{Purge, Purged};
+pub use query::{ListIds, Query};
+pub use snapshot::Snapshot;
+pub use start::{Reuse, Start};
+
+use super::connect::{Role, Stub, Target, Transport};
+use calls::Retry;
+use std::fmt;
+use std::sync::Arc;
+
+/// Talks to one task hub. Cheap to clone; every clone shares the connection.
+///
+/// It needs the tokio runtime it was made in: that runtime carries the connection.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    target: Target,
+    stub: Stub,
+}
+
+impl Client {
+    /// Connects to the hub `default` of the scheduler at `endpoint`, e.g. `http://localhost:8080`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Target`] for an address that is none, [`Error::Unreachable`] when nobody answers there, and
+    /// [`Error::HubNotFound`].
+    pub async fn connect(endpoint: &str) -> Result<Self, Error> {
+        Self::to(Target::new(endpoint)?).await
+    }
+
+    /// Connects to what a connection string names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Target`] names the part of it that is missing or wrong; otherwise as [`Client::connect`].
+    pub async fn from_connection_string(raw: &str) -> Result<Self, Error> {
+        Self::to(Target::from_connection_string(raw)?).await
+    }
+
+    /// Connects to what the environment names, see [`Target::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::from_connection_string`].
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::to(Target::from_env()?).await
+    }
+
+    /// Connects to a target, and says at once whether somebody is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub async fn to(target: Target) -> Result<Self, Error> {
+        let client = Self::lazy(target)?;
+        client.call(Retry::Never, "", |mut stub| async move { stub.hello(()).await }).await?;
+        Ok(client)
+    }
+
+    /// A client that connects when it is first used. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Target`] when the target cannot be put into an HTTP request.
+    pub fn lazy(target: Target) -> Result<Self, Error> {
+        let stub = Transport::new(&target, Role::Client)?.stub(target.message_limit());
+        Ok(Self { inner: Arc::new(Inner { target, stub }) })
+    }
+
+    /// What it talks to.
+    pub fn target(&self) -> &Target {
+        &self.inner.target
+    }
+
+    /// Asks whether the scheduler is there and knows the hub.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`], [`Error::HubNotFound`] or [`Error::Unauthorized`].
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.call(Retry::Always, "", |mut stub| async move { stub.hello(()).await }).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Client").field(&self.inner.target).finish()
+    }
+}

@@ -1,3 +1,5 @@
+//! Tests how operations are gathered into batches and answered.
+
 use super::*;
 use crate::wire::operation_action::OperationActionType;
 

@@ -1,3 +1,5 @@
+//! Tests locks: exclusive, chained, always released.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests what clients see of entities.
+
 use super::*;
 use crate::emulator::engine::command::EntityQuery;
 

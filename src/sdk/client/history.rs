@@ -1,0 +1,38 @@
+//! Fetches what happened.
+
+use super::calls::Retry;
+use super::{Client, Error};
+use crate::wire;
+
+impl Client {
+    /// What happened in an instance's current execution, in order; nothing when there is no such instance.
+    ///
+    /// # Errors
+    ///
+    /// When the scheduler is out of reach or refuses.
+    pub async fn history(&self, id: impl AsRef<str>) -> Result<Vec<wire::HistoryEvent>, Error> {
+        let id = id.as_ref();
+        let request = wire::StreamInstanceHistoryRequest { instance_id: id.to_owned(), ..Default::default() };
+        let mut chunks = self
+            .call(Retry::Always, id, |mut stub| {
+                let request = request.clone();
+                async move { stub.stream_instance_history(request).await }
+            })
+            .await?;
+        let mut events = Vec::new();
+        loop {
+            match chunks.message().await {
+                Ok(Some(chunk)) => events.extend(chunk.events),
+                Ok(None) => return Ok(events),
+                // Some schedulers say so, some send nothing.
+                Err(status) if status.code() == tonic::Code::NotFound && events.is_empty() => {
+                    match Error::from_status(&status, self.target(), id) {
+                        Error::NotFound { .. } => return Ok(events),
+                        error => return Err(error),
+                    }
+                }
+                Err(status) => return Err(Error::from_status(&status, self.target(), id)),
+            }
+        }
+    }
+}
