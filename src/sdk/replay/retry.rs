@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn one_attempt_is_never_retried() {
-        assert_eq!(waits(&RetryPolicy::attempts(1)), []);
-        assert_eq!(waits(&RetryPolicy::attempts(0)), []);
+        assert_eq!(waits(&RetryPolicy::attempts(1)), Vec::<Duration>::new());
+        assert_eq!(waits(&RetryPolicy::attempts(0)), Vec::<Duration>::new());
     }
 
     #[test]
