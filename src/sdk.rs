@@ -22,3 +22,10 @@ pub mod client;
 pub mod connect;
 #[cfg(feature = "sdk")]
 pub mod worker;
+
+#[cfg(feature = "sdk")]
+pub use client::{Client, Error as ClientError, Handle, ListIds, Purge, Query, Reuse, Snapshot};
+#[cfg(feature = "sdk")]
+pub use connect::Target;
+#[cfg(feature = "sdk")]
+pub use worker::{RunningWorker, Worker};

@@ -64,6 +64,7 @@ pub trait TokenSource: Send + Sync {
     fn token<'a>(&'a self, scope: &'a str) -> TokenFuture<'a>;
 
     /// What it is called in messages.
+    #[expect(clippy::unnecessary_literal_bound, reason = "implementations may compute theirs")]
     fn name(&self) -> &str {
         "token source"
     }

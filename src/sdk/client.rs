@@ -1,6 +1,7 @@
 //! Starts instances, waits for them and asks about them.
 
 mod calls;
+mod entities;
 mod error;
 mod handle;
 mod history;
@@ -9,6 +10,7 @@ mod query;
 mod snapshot;
 mod start;
 
+pub use entities::{EntityQuery, EntitySnapshot};
 pub use error::Error;
 pub use handle::Handle;
 pub use purge::{Purge, Purged};

@@ -2,7 +2,7 @@
 
 use crate::model::InvalidId;
 use crate::sdk::connect::{InvalidTarget, Reach, Target};
-use crate::wire::TaskFailureDetails;
+use crate::sdk::replay::{DurableError, FailureDetails};
 use tonic::{Code, Status};
 
 /// Why a client's call has no result.
@@ -96,12 +96,12 @@ pub enum Error {
         why: String,
     },
     /// The orchestration failed.
-    #[error("orchestration '{id}' failed: {}: {}", details.error_type, details.error_message)]
+    #[error("orchestration '{id}' failed: {}: {}", details.error_type, details.message)]
     Failed {
         /// Its id.
         id: String,
         /// How it failed; [`Error::failure_as`] reads a typed error from it.
-        details: Box<TaskFailureDetails>,
+        details: Box<FailureDetails>,
     },
     /// The orchestration was terminated.
     #[error("orchestration '{id}' was terminated, with output {}", output.as_deref().unwrap_or("none"))]
@@ -124,6 +124,12 @@ pub enum Error {
         what: &'static str,
         /// What does not fit.
         why: String,
+    },
+    /// A closure or a generic function was to be called, and has no name of its own.
+    #[error("{path} has no name of its own; use the variant of this method that takes a name")]
+    Nameless {
+        /// The function, as the compiler names it.
+        path: &'static str,
     },
     /// A value cannot be written as JSON.
     #[error("{what} cannot be written as JSON: {why}")]
@@ -176,6 +182,11 @@ impl Error {
             | Code::DataLoss
             | Code::Ok) => Self::Other { endpoint, code, why },
         }
+    }
+
+    /// The orchestration's own error, where it failed with an `E`.
+    pub fn failure_as<E: DurableError>(&self) -> Option<E> {
+        if let Self::Failed { details, .. } = self { E::from_details(details) } else { None }
     }
 
     pub(crate) fn decode(what: &'static str, error: &serde_json::Error) -> Self {

@@ -3,6 +3,7 @@
 use super::calls::Retry;
 use super::{Client, Error, Purged, Snapshot};
 use crate::model::InstanceId;
+use crate::sdk::replay::{DurableError, EventKey};
 use crate::wire;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -135,6 +136,22 @@ impl<O, E> Handle<O, E> {
         self.ended().await?.result()
     }
 
+    /// Waits until it has ended, and tells its own error from every other end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::result`], except that a failure which is an `E` is the inner error.
+    pub async fn outcome(&self) -> Result<Result<O, E>, Error>
+    where
+        O: DeserializeOwned,
+        E: DurableError,
+    {
+        match self.result().await {
+            Ok(output) => Ok(Ok(output)),
+            Err(error) => error.failure_as().map(Err).ok_or(error),
+        }
+    }
+
     /// As [`Handle::result`], for at most `limit`.
     ///
     /// # Errors
@@ -194,6 +211,15 @@ impl<O, E> Handle<O, E> {
 
     fn missing(&self) -> Error {
         Error::NotFound { id: self.id().to_owned(), why: "nobody started it, or it was purged".into() }
+    }
+
+    /// Raises an event.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is no such instance, [`Error::Encode`] when `value` cannot be written.
+    pub async fn raise<T: Serialize>(&self, event: EventKey<T>, value: T) -> Result<(), Error> {
+        self.raise_named(event.name(), value).await
     }
 
     /// Raises an event by its name, with `data` as JSON.

@@ -24,14 +24,12 @@ impl Client {
             match chunks.message().await {
                 Ok(Some(chunk)) => events.extend(chunk.events),
                 Ok(None) => return Ok(events),
-                // Some schedulers say so, some send nothing.
-                Err(status) if status.code() == tonic::Code::NotFound && events.is_empty() => {
-                    match Error::from_status(&status, self.target(), id) {
-                        Error::NotFound { .. } => return Ok(events),
-                        error => return Err(error),
-                    }
+                Err(status) => {
+                    let error = Error::from_status(&status, self.target(), id);
+                    // Some schedulers say so, some send nothing.
+                    let missing = events.is_empty() && matches!(error, Error::NotFound { .. });
+                    return if missing { Ok(events) } else { Err(error) };
                 }
-                Err(status) => return Err(Error::from_status(&status, self.target(), id)),
             }
         }
     }

@@ -151,14 +151,14 @@ impl ListIds {
 }
 
 /// Where the next page begins; schedulers say "nowhere" by silence, by an empty string, or by repeating themselves.
-enum Page {
+pub(super) enum Page {
     First,
     After(String),
     Last,
 }
 
 impl Page {
-    fn next(self, said: Option<String>) -> Self {
+    pub(super) fn next(self, said: Option<String>) -> Self {
         match (said.filter(|token| !token.is_empty()), self) {
             (None, _) => Self::Last,
             (Some(token), Self::After(last)) if token == last => Self::Last,
@@ -166,12 +166,16 @@ impl Page {
         }
     }
 
-    /// What to ask for; `None` when there is nothing to ask for any more.
-    fn token(&self) -> Option<Option<String>> {
+    /// Whether there is nothing to ask for any more.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Self::Last)
+    }
+
+    /// The token to ask with.
+    pub(super) fn token(&self) -> Option<String> {
         match self {
-            Self::First => Some(None),
-            Self::After(token) => Some(Some(token.clone())),
-            Self::Last => None,
+            Self::After(token) => Some(token.clone()),
+            Self::First | Self::Last => None,
         }
     }
 }
@@ -183,8 +187,10 @@ impl Client {
         let pages = stream::try_unfold(Page::First, move |page| {
             let (client, query) = (client.clone(), query.clone());
             async move {
-                let Some(token) = page.token() else { return Ok::<_, Error>(None) };
-                let request = query.request(token);
+                if page.is_last() {
+                    return Ok::<_, Error>(None);
+                }
+                let request = query.request(page.token());
                 let answer = client
                     .call(Retry::Always, "", |mut stub| {
                         let request = request.clone();
@@ -204,13 +210,15 @@ impl Client {
         let pages = stream::try_unfold(Page::First, move |page| {
             let (client, list) = (client.clone(), list.clone());
             async move {
-                let Some(token) = page.token() else { return Ok::<_, Error>(None) };
+                if page.is_last() {
+                    return Ok::<_, Error>(None);
+                }
                 let request = wire::ListInstanceIdsRequest {
                     runtime_status: list.statuses.iter().map(|status| status.to_wire().into()).collect(),
                     completed_time_from: list.completed_from.map(Timestamp::to_wire),
                     completed_time_to: list.completed_to.map(Timestamp::to_wire),
                     page_size: list.page,
-                    last_instance_key: token,
+                    last_instance_key: page.token(),
                 };
                 let answer = client
                     .call(Retry::Always, "", |mut stub| {
@@ -232,10 +240,10 @@ mod tests {
 
     #[test]
     fn paging_ends_by_silence_by_an_empty_token_and_by_a_repeated_one() {
-        assert!(Page::First.next(None).token().is_none());
-        assert!(Page::First.next(Some(String::new())).token().is_none());
+        assert!(Page::First.next(None).is_last());
+        assert!(Page::First.next(Some(String::new())).is_last());
         let second = Page::First.next(Some("a".into()));
-        assert_eq!(second.token(), Some(Some("a".into())));
-        assert!(second.next(Some("a".into())).token().is_none());
+        assert_eq!(second.token(), Some("a".into()));
+        assert!(second.next(Some("a".into())).is_last());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::model::{Status, Timestamp};
+use crate::sdk::replay::FailureDetails;
 use crate::wire;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -76,8 +77,8 @@ impl Snapshot {
     }
 
     /// How it failed, where it did.
-    pub fn failure(&self) -> Option<&wire::TaskFailureDetails> {
-        self.state.failure_details.as_ref()
+    pub fn failure(&self) -> Option<FailureDetails> {
+        self.state.failure_details.clone().map(FailureDetails::from_wire)
     }
 
     /// Its input; `None` where it has none.
@@ -126,10 +127,9 @@ impl Snapshot {
                 serde_json::from_str(output.unwrap_or("null"))
                     .map_err(|error| Error::decode("the output", &error))
             }
-            Status::Failed => Err(Error::Failed {
-                id,
-                details: Box::new(self.state.failure_details.clone().unwrap_or_default()),
-            }),
+            Status::Failed => {
+                Err(Error::Failed { id, details: Box::new(self.failure().unwrap_or_default()) })
+            }
             Status::Terminated => Err(Error::Terminated { id, output: self.state.output.clone() }),
             Status::Canceled => Err(Error::Canceled { id }),
             Status::Pending | Status::Running | Status::Suspended => {

@@ -4,8 +4,11 @@ use super::calls::Retry;
 use super::{Client, Error, Handle};
 use crate::entropy;
 use crate::model::{InstanceId, Status, Timestamp};
+use crate::sdk::replay::names::names_itself;
+use crate::sdk::replay::{Orchestrator, name_of};
 use crate::wire;
 use serde::Serialize;
+use std::any::type_name;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
@@ -53,6 +56,19 @@ pub struct Start<O, E> {
 }
 
 impl Client {
+    /// Starts an orchestration by its function. Await it, or say more first.
+    pub fn start<F, M>(&self, orchestrator: F, input: F::Input) -> Start<F::Output, F::Error>
+    where
+        F: Orchestrator<M>,
+    {
+        let _ = orchestrator;
+        let mut start = Start::new(self.clone(), name_of::<F>(), &input);
+        if !names_itself::<F>() {
+            start.wrong = Some(Error::Nameless { path: type_name::<F>() });
+        }
+        start
+    }
+
     /// Starts an orchestration by its name, with `input` as JSON: one in another language, or one whose function is
     /// not at hand. Await it, or say more first.
     pub fn start_named<E>(&self, name: &str, input: impl Serialize) -> Start<serde_json::Value, E> {

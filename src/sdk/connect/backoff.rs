@@ -24,10 +24,7 @@ impl Backoff {
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a million")]
-        {
-            ((z ^ (z >> 31)) % 1_000_000) as u32
-        }
+        u32::try_from((z ^ (z >> 31)) % 1_000_000).unwrap_or_default()
     }
 }
 

@@ -193,9 +193,8 @@ impl Reach {
             }
             source = error.source();
         }
-        match status.code() {
-            Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled => Self::Lost,
-            _ => Self::Answered,
-        }
+        let lost =
+            matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled);
+        if lost { Self::Lost } else { Self::Answered }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn target(variable: impl Fn(&str) -> Option<String>) -> Result<Target
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
     let hub = || HubName::new(set("TASKHUB").as_deref().unwrap_or(DEFAULT_HUB));
     if let Some(endpoint) = set("ENDPOINT") {
-        return at(&endpoint, hub());
+        return at(&endpoint, &hub());
     }
     match CONNECTION_STRINGS.iter().find_map(|name| set(name)) {
         Some(raw) => {
@@ -27,12 +27,12 @@ pub(super) fn target(variable: impl Fn(&str) -> Option<String>) -> Result<Target
             read.hub.get_or_insert_with(hub);
             Target::from_parsed(read)
         }
-        None => at(DEFAULT_ENDPOINT, hub()),
+        None => at(DEFAULT_ENDPOINT, &hub()),
     }
 }
 
 /// `http://` is plain and without identity, `https://` is TLS with the identity this machine has.
-fn at(endpoint: &str, hub: HubName) -> Result<Target, InvalidTarget> {
+fn at(endpoint: &str, hub: &HubName) -> Result<Target, InvalidTarget> {
     let target = Target::new(endpoint)?.hub(hub.as_str());
     if target.endpoint().is_tls() {
         target.authentication(&Authentication::default_azure())

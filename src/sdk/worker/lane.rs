@@ -1,0 +1,238 @@
+//! Runs turns and entity batches on plain threads, one lane per thread, in the order they came.
+//!
+//! The threads have no tokio context: an orchestrator that calls tokio directly fails at once and by name. An
+//! instance always runs in the same lane, where its future is kept between turns.
+
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// What a lane does with a job; made on the lane's own thread, so it may hold what cannot leave it.
+pub(super) type Work<J> = Box<dyn FnMut(J) -> <J as Job>::Result>;
+
+/// What a lane is made of.
+pub(super) struct Plan<J: Job> {
+    /// Called once on every thread of the lane.
+    pub(super) work: Box<dyn Fn() -> Work<J> + Send + Sync>,
+    /// Gets the result of every job that is still the lane's to answer.
+    pub(super) deliver: Box<dyn Fn(J::Result) + Send + Sync>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// A job that a lane can run, and that can be answered for when it never ends.
+pub(super) trait Job: Send + 'static {
+    /// What is left of it for the watchdog while it runs.
+    type Stub: Clone + Send + 'static;
+    /// What comes of it.
+    type Result;
+
+    /// What the watchdog must know of it.
+    fn stub(&self) -> Self::Stub;
+}
+
+/// One thread and the jobs that wait for it.
+pub(super) struct Lane<J: Job> {
+    shared: Arc<Shared<J>>,
+    name: String,
+    plan: Arc<Plan<J>>,
+}
+
+struct Shared<J: Job> {
+    state: Mutex<State<J>>,
+    waiting: Condvar,
+}
+
+struct State<J: Job> {
+    jobs: VecDeque<J>,
+    running: Option<Running<J::Stub>>,
+    /// Which thread owns the lane; an earlier one that is stuck finds itself replaced when it comes back.
+    owner: u64,
+    closed: bool,
+}
+
+struct Running<S> {
+    since: Timestamp,
+    stub: S,
+    warned: bool,
+}
+
+/// What the watchdog finds in a lane.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look<S> {
+    /// Nothing to say.
+    Fine,
+    /// The job has run long; said once per job.
+    Slow(S),
+    /// The job has run too long: the lane has a new thread, and somebody must answer for the job.
+    Stuck(S),
+}
+
+impl<J: Job> Shared<J> {
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<J: Job> Lane<J> {
+    /// Starts a lane, and with it its thread.
+    pub(super) fn start(name: String, plan: Arc<Plan<J>>) -> std::io::Result<Self> {
+        let state = State { jobs: VecDeque::new(), running: None, owner: 0, closed: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), waiting: Condvar::new() });
+        let lane = Self { shared, name, plan };
+        lane.spawn(0)?;
+        Ok(lane)
+    }
+
+    fn spawn(&self, owner: u64) -> std::io::Result<()> {
+        let (shared, plan) = (self.shared.clone(), self.plan.clone());
+        thread::Builder::new().name(self.name.clone()).spawn(move || run(&shared, &plan, owner)).map(drop)
+    }
+
+    /// Puts a job at the end of the line.
+    pub(super) fn push(&self, job: J) {
+        let mut state = self.shared.lock();
+        state.jobs.push_back(job);
+        let idle = state.running.is_none();
+        drop(state);
+        if idle {
+            self.shared.waiting.notify_one();
+        }
+    }
+
+    /// Looks after the job that runs.
+    pub(super) fn look(&self, slow: Option<Duration>, stuck: Option<Duration>) -> Look<J::Stub> {
+        let now = self.plan.clock.now();
+        let mut state = self.shared.lock();
+        let Some(running) = &mut state.running else { return Look::Fine };
+        let ran = now.since(running.since);
+        if stuck.is_some_and(|limit| ran >= limit) {
+            let stub = running.stub.clone();
+            state.running = None;
+            state.owner += 1;
+            let owner = state.owner;
+            drop(state);
+            if let Err(error) = self.spawn(owner) {
+                tracing::error!(%error, "no new thread for orchestrations could be started");
+            }
+            return Look::Stuck(stub);
+        }
+        if !running.warned && slow.is_some_and(|limit| ran >= limit) {
+            running.warned = true;
+            return Look::Slow(running.stub.clone());
+        }
+        Look::Fine
+    }
+}
+
+/// Ends the thread after the job that it runs; jobs that wait are dropped.
+impl<J: Job> Drop for Lane<J> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        state.jobs.clear();
+        drop(state);
+        self.shared.waiting.notify_all();
+    }
+}
+
+fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, owner: u64) {
+    let mut work = (plan.work)();
+    loop {
+        let mut state = shared.lock();
+        let job = loop {
+            if state.closed || state.owner != owner {
+                return;
+            }
+            if let Some(job) = state.jobs.pop_front() {
+                break job;
+            }
+            state = shared.waiting.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        state.running = Some(Running { since: plan.clock.now(), stub: job.stub(), warned: false });
+        drop(state);
+        let result = work(job);
+        let mut state = shared.lock();
+        if state.owner != owner {
+            return;
+        }
+        state.running = None;
+        drop(state);
+        (plan.deliver)(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use std::sync::mpsc;
+
+    /// Says its number, or waits until it is let go.
+    enum Say {
+        Number(u32),
+        Stuck(u32, mpsc::Sender<()>, mpsc::Receiver<()>),
+    }
+
+    impl Job for Say {
+        type Stub = u32;
+        type Result = u32;
+        fn stub(&self) -> u32 {
+            match self {
+                Self::Number(number) | Self::Stuck(number, ..) => *number,
+            }
+        }
+    }
+
+    fn lane() -> (Arc<ManualClock>, Lane<Say>, mpsc::Receiver<u32>) {
+        let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+        let (said, heard) = mpsc::channel();
+        let work = || {
+            Box::new(|job: Say| {
+                let number = job.stub();
+                if let Say::Stuck(_, began, go) = job {
+                    began.send(()).unwrap();
+                    go.recv().unwrap_or_default();
+                }
+                number
+            }) as Work<Say>
+        };
+        let said = Mutex::new(said);
+        let deliver = move |number| said.lock().unwrap().send(number).unwrap_or_default();
+        let plan = Plan { work: Box::new(work), deliver: Box::new(deliver), clock: clock.clone() };
+        (clock, Lane::start("lane".into(), Arc::new(plan)).unwrap(), heard)
+    }
+
+    #[test]
+    fn jobs_run_in_the_order_they_came() {
+        let (_, lane, heard) = lane();
+        for number in 0..100 {
+            lane.push(Say::Number(number));
+        }
+        assert_eq!(heard.iter().take(100).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_job_that_does_not_end_is_told_of_once_then_replaced_and_its_late_result_is_dropped() {
+        let (clock, lane, heard) = lane();
+        let (began, begins) = mpsc::channel();
+        let (go, goes) = mpsc::channel();
+        lane.push(Say::Stuck(1, began, goes));
+        lane.push(Say::Number(2));
+        begins.recv().unwrap();
+        let limits = (Some(Duration::from_secs(1)), Some(Duration::from_secs(10)));
+        assert_eq!(lane.look(limits.0, limits.1), Look::Fine);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(lane.look(limits.0, limits.1), Look::Slow(1));
+        assert_eq!(lane.look(limits.0, limits.1), Look::Fine);
+        clock.advance(Duration::from_secs(9));
+        assert_eq!(lane.look(limits.0, limits.1), Look::Stuck(1));
+        // The new thread goes on with what waited.
+        assert_eq!(heard.recv(), Ok(2));
+        go.send(()).unwrap();
+        lane.push(Say::Number(3));
+        assert_eq!(heard.recv(), Ok(3));
+    }
+}

@@ -1,0 +1,8 @@
+//! Tells the stories of the client and the worker.
+
+#[path = "sdk/connection.rs"]
+mod connection;
+#[path = "sdk/identity.rs"]
+mod identity;
+#[path = "sdk/scheduler.rs"]
+mod scheduler;

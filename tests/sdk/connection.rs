@@ -1,0 +1,74 @@
+//! Tells what a client says about a scheduler it cannot reach or use.
+
+use crate::scheduler::Scheduler;
+use std::net::TcpListener;
+use taskhub::sdk::client::{Client, Error};
+use taskhub::sdk::connect::{InvalidTarget, Target};
+
+#[tokio::test]
+async fn an_endpoint_where_nobody_listens_is_named_with_a_hint() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = Client::connect(&endpoint).await.unwrap_err();
+    let Error::Unreachable { endpoint: named, why, hint } = &error else { panic!("{error:?}") };
+    assert_eq!(named, &endpoint);
+    assert!(why.contains("refused"), "{why}");
+    assert!(hint.contains("taskhub emulator"), "{hint}");
+}
+
+#[tokio::test]
+async fn tls_to_a_plain_port_is_unreachable_and_hints_at_the_scheme() {
+    let scheduler = Scheduler::plain();
+    let error = Client::connect(&format!("https://{}", scheduler.address)).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("http:// instead of https://"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let (scheduler, _) = Scheduler::tls();
+    let endpoint = format!("https://localhost:{}", scheduler.address.port());
+    let error = Client::connect(&endpoint).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(scheduler.all_calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_something_else_is_an_error_and_no_hang() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut socket, b"SSH-2.0-garbage\r\n\x00\xff").await.unwrap();
+        }
+    });
+    assert!(matches!(Client::connect(&endpoint).await, Err(Error::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn a_wrong_connection_string_names_its_part_before_anything_is_connected() {
+    let error = Client::from_connection_string("Endpoint=http://localhost;TaskHub=x").await.unwrap_err();
+    assert!(matches!(error, Error::Target(InvalidTarget::Missing { name: "Authentication" })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_instance_id_never_leaves_the_client() {
+    let scheduler = Scheduler::plain();
+    let client = Client::connect(&format!("http://{}", scheduler.address)).await.unwrap();
+    for id in ["x".repeat(101), "a\u{7}b".to_owned(), "@a@b".to_owned(), String::new()] {
+        let error = client.start_named::<()>("f", 1).id(id).await.unwrap_err();
+        assert!(matches!(error, Error::Id(_)), "{error:?}");
+    }
+    assert_eq!(scheduler.all_calls().len(), 1, "only the hello");
+}
+
+#[tokio::test]
+async fn what_a_scheduler_cannot_do_is_said_as_such() {
+    let scheduler = Scheduler::plain();
+    let client = Client::to(Target::new(&format!("http://{}", scheduler.address)).unwrap()).await.unwrap();
+    let error = client.handle::<(), ()>("a").suspend("wait").await.unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+    assert_eq!(client.get("a").await.unwrap(), None);
+}

@@ -1,0 +1,89 @@
+//! Tells how identity travels: over TLS, with every call, fresh, and unseen.
+
+use crate::scheduler::Scheduler;
+use std::io::Write;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use taskhub::clock::{Clock, ManualClock};
+use taskhub::model::Timestamp;
+use taskhub::sdk::auth::{SCOPE, Token, TokenFuture, TokenSource};
+use taskhub::sdk::client::Client;
+use taskhub::sdk::connect::Target;
+
+const SECRET: &str = "s3cret-number";
+
+/// Gives tokens that live for an hour.
+struct Hourly {
+    clock: Arc<ManualClock>,
+    given: Mutex<u32>,
+}
+
+impl TokenSource for Hourly {
+    fn token<'a>(&'a self, scope: &'a str) -> TokenFuture<'a> {
+        assert_eq!(scope, SCOPE);
+        let mut given = self.given.lock().unwrap();
+        *given += 1;
+        let token = Token::new(format!("{SECRET}-{given}"), self.clock.now().plus(Duration::from_secs(3600)));
+        Box::pin(async { Ok(token) })
+    }
+}
+
+/// Everything that this process logs, at every level, whoever logs it.
+fn log() -> &'static Mutex<Vec<u8>> {
+    static LOG: OnceLock<Mutex<Vec<u8>>> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let writer = || Writer;
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(writer)
+            .init();
+        Mutex::default()
+    })
+}
+
+struct Writer;
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        log().lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn target(scheduler: &Scheduler, trust: String, clock: &Arc<ManualClock>) -> Target {
+    let source = Hourly { clock: clock.clone(), given: Mutex::default() };
+    Target::new(&format!("https://localhost:{}", scheduler.address.port()))
+        .unwrap()
+        .hub("orders")
+        .trust(trust)
+        .clock(clock.clone())
+        .identity(Arc::new(source))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn every_call_carries_hub_name_and_token_and_the_token_is_never_seen() {
+    log();
+    let (scheduler, trust) = Scheduler::tls();
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let client = Client::to(target(&scheduler, trust, &clock)).await.unwrap();
+    client.ping().await.unwrap();
+    client.get("a").await.unwrap();
+    let calls = scheduler.all_calls();
+    assert_eq!(calls.iter().map(|call| call.rpc).collect::<Vec<_>>(), ["hello", "hello", "get_instance"]);
+    for call in &calls {
+        assert_eq!(call.header("authorization"), format!("Bearer {SECRET}-1"));
+        assert_eq!(call.header("taskhub"), "orders");
+        assert!(call.header("x-user-agent").starts_with("taskhub-rust/"), "{:?}", call.metadata);
+    }
+    let shown = format!("{client:?} {:?}", client.target());
+    assert!(!shown.contains(SECRET), "{shown}");
+    let logged = String::from_utf8(log().lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("h2"), "this test sees what the connection logs");
+    assert!(!logged.contains(SECRET), "a token was logged");
+}
