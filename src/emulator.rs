@@ -1,11 +1,39 @@
 //! Runs a scheduler inside this process.
+//!
+//! ```no_run
+//! # #[cfg(feature = "emulator")] {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = taskhub::emulator::Emulator::start().await?;
+//! println!("{}", emulator.connection_string());
+//! emulator.stop().await;
+//! # Ok(()) } }
+//! ```
+//!
+//! # Layout
+//!
+//! - [`engine`]: decides, purely. [`store`]: keeps what was decided.
+//! - [`dispatch`]: owns a hub. `service`: speaks gRPC. `health`: says whether it is up.
+//! - [`Emulator`] puts them together on a thread of its own.
 
 pub mod engine;
 pub mod store;
 
 #[cfg(feature = "emulator")]
+mod builder;
+#[cfg(feature = "emulator")]
 pub mod dispatch;
 #[cfg(feature = "emulator")]
 mod health;
 #[cfg(feature = "emulator")]
+mod running;
+#[cfg(feature = "emulator")]
+mod serve;
+#[cfg(feature = "emulator")]
 mod service;
+
+#[cfg(feature = "emulator")]
+pub use builder::EmulatorBuilder;
+#[cfg(feature = "emulator")]
+pub use running::{Emulator, StartError};
+#[cfg(feature = "emulator")]
+pub use service::MissingHub;

@@ -1,1 +1,67 @@
 //! Owns a hub: decides, stores, then acts.
+//!
+//! One task owns an engine and its store. It takes everything that waits on its one channel, decides each command,
+//! lets the engine hand out work once, commits **one** batch of records, and only then sends work, answers and
+//! replies. There are no locks, and no order between two channels to get wrong.
+
+mod handle;
+mod hub;
+
+pub use handle::{Failure, Handle, Items};
+pub use hub::{Hub, Input, Outcome};
+
+use crate::clock::Clock;
+use handle::Message;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// After how much silence a stream gets a health ping; SDKs give up after 120 s without a word (wire-semantics A.6).
+const PING_AFTER: Duration = Duration::from_secs(10);
+
+/// How many messages are decided in one batch at the most: what is decided together is stored together.
+const BATCH: usize = 1_024;
+
+/// Begins a hub: the handle to it, and the task that runs it until it is told to stop or all handles are gone.
+pub fn start(hub: Hub, clock: Arc<dyn Clock>) -> (Handle, impl Future<Output = ()> + Send + 'static) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Handle::new(sender), run(hub, clock, receiver))
+}
+
+async fn run(mut hub: Hub, clock: Arc<dyn Clock>, mut receiver: mpsc::UnboundedReceiver<Message>) {
+    let mut batch = Vec::new();
+    let mut next_ping = clock.now().plus(PING_AFTER);
+    loop {
+        let due = hub.next_due().map_or(next_ping, |due| due.min(next_ping));
+        tokio::select! {
+            biased;
+            taken = receiver.recv_many(&mut batch, BATCH) => {
+                if taken == 0 {
+                    break;
+                }
+            }
+            () = clock.sleep_until(due) => {}
+        }
+        let now = clock.now();
+        let stop = batch.iter().any(|message| matches!(message, Message::Stop(_)));
+        if let Err(fault) = hub.serve(&mut batch, now) {
+            tracing::error!(%fault, "the hub stops: what it decided could not be stored");
+            break;
+        }
+        if stop {
+            break;
+        }
+        if now >= next_ping {
+            hub.ping(now, PING_AFTER);
+            next_ping = now.plus(PING_AFTER);
+        }
+    }
+    receiver.close();
+    hub.end();
+    // Whoever is still in the channel hears that nothing comes any more: their reply channels drop here.
+    while let Ok(message) = receiver.try_recv() {
+        if let Message::Stop(done) = message {
+            let _ = done.send(());
+        }
+    }
+}

@@ -1,1 +1,39 @@
 //! Speaks gRPC: parses, asks, renders.
+//!
+//! Every RPC is three lines in `rpc`: parse the request into a command, ask the hub, render what it says. `front`
+//! stands before them and serves the two streams, whose messages travel as the bytes that they are kept as.
+
+mod encoded;
+mod front;
+mod hubs;
+mod metadata;
+mod parse;
+mod render;
+mod rpc;
+mod status;
+mod streams;
+
+pub(super) use front::Front;
+pub(super) use hubs::{Hubs, NewHub};
+
+use crate::clock::Clock;
+use std::sync::Arc;
+
+/// What a request that names no hub gets (wire-semantics A.2, rule 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingHub {
+    /// The hub `default`, or the first there is: the plain clients of several SDKs name none.
+    #[default]
+    Default,
+    /// INVALID_ARGUMENT, as a scheduler that cannot route it.
+    Reject,
+}
+
+/// The service over all hubs of an emulator.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) hubs: Hubs,
+    pub(super) clock: Arc<dyn Clock>,
+    /// How long one payload may be, in bytes; `None` for any length.
+    pub(super) max_payload: Option<usize>,
+}

@@ -5,7 +5,7 @@ use super::command::{Refusal, Reply};
 use super::complete::tasks_of;
 use super::end::outcome;
 use super::history::encode;
-use super::instance::{Instance, Parent, Stage, execution_of};
+use super::instance::{Parent, Stage, execution_of};
 use super::lease::Turn;
 use super::outbox::Outgoing;
 use super::record::{Record, Rewound, Scheduled};
@@ -260,12 +260,5 @@ impl Open {
             }
         };
         self.tasks.iter().map(again).collect()
-    }
-}
-
-impl Instance {
-    /// Whether a worker is writing its history anew.
-    pub(super) fn is_rewinding(&self) -> bool {
-        self.rewinding.is_some()
     }
 }

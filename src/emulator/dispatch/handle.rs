@@ -1,0 +1,170 @@
+//! Reaches a hub from anywhere.
+
+use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, Stats, StreamId, Until, WaiterId};
+use crate::model::InstanceId;
+use crate::wire;
+use bytes::Bytes;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use tokio::sync::{mpsc, oneshot};
+
+type Answer = oneshot::Sender<Result<Reply, Refusal>>;
+
+/// What is sent to a hub.
+pub(super) enum Message {
+    Ask(Command, Answer),
+    Wait { waiter: WaiterId, command: Command, answer: Answer },
+    Open { stream: StreamId, offer: Box<Offer>, items: mpsc::UnboundedSender<Bytes> },
+    Close(StreamId),
+    Forget(WaiterId),
+    Stop(oneshot::Sender<()>),
+}
+
+/// Why a hub did not do what it was asked.
+pub type Failure = Refusal;
+
+/// A way to reach a hub. Cheap to clone; usable from any thread and runtime.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    sender: mpsc::UnboundedSender<Message>,
+    numbers: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ask(..) => "Ask",
+            Self::Wait { .. } => "Wait",
+            Self::Open { .. } => "Open",
+            Self::Close(_) => "Close",
+            Self::Forget(_) => "Forget",
+            Self::Stop(_) => "Stop",
+        })
+    }
+}
+
+impl Handle {
+    pub(super) fn new(sender: mpsc::UnboundedSender<Message>) -> Self {
+        Self { sender, numbers: Arc::new(AtomicU64::new(1)) }
+    }
+
+    /// A handle to a hub that did not start: everything is answered with [`Refusal::ShuttingDown`].
+    pub(crate) fn to_nowhere() -> Self {
+        Self::new(mpsc::unbounded_channel().0)
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Asks the hub something.
+    ///
+    /// # Errors
+    ///
+    /// The engine's [`Refusal`], or [`Refusal::ShuttingDown`] where the hub has stopped.
+    pub async fn ask(&self, command: Command) -> Result<Reply, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.sender.send(Message::Ask(command, answer)).map_err(|_| Refusal::ShuttingDown)?;
+        answered.await.unwrap_or(Err(Refusal::ShuttingDown))
+    }
+
+    /// Waits until an instance has begun or ended. Whoever stops waiting drops the future, and the hub forgets it.
+    ///
+    /// # Errors
+    ///
+    /// The engine's [`Refusal`], or [`Refusal::ShuttingDown`] where the hub stops meanwhile.
+    pub async fn wait(
+        &self,
+        id: InstanceId,
+        until: Until,
+        payloads: bool,
+    ) -> Result<Option<Box<wire::OrchestrationState>>, Refusal> {
+        let waiter = WaiterId(self.number());
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Wait { waiter, id, until, payloads };
+        let message = Message::Wait { waiter, command, answer };
+        self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
+        let forget = Farewell(Some((self.sender.clone(), Message::Forget(waiter))));
+        let reply = answered.await.unwrap_or(Err(Refusal::ShuttingDown));
+        forget.not_needed();
+        match reply? {
+            Reply::State(state) => Ok(state),
+            _ => Ok(None),
+        }
+    }
+
+    /// Opens a stream of work items, each an encoded `wire::WorkItem`. Dropping it gives back what it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ShuttingDown`] where the hub has stopped.
+    pub fn open(&self, offer: Offer) -> Result<Items, Refusal> {
+        let stream = StreamId(self.number());
+        let (items, receiver) = mpsc::unbounded_channel();
+        let message = Message::Open { stream, offer: Box::new(offer), items };
+        self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
+        let close = Farewell(Some((self.sender.clone(), Message::Close(stream))));
+        Ok(Items { receiver, _close: close })
+    }
+
+    /// What the hub holds and who is connected.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ShuttingDown`] where the hub has stopped.
+    pub async fn stats(&self) -> Result<Stats, Refusal> {
+        match self.ask(Command::Stats).await? {
+            Reply::Stats(stats) => Ok(*stats),
+            _ => Ok(Stats::default()),
+        }
+    }
+
+    /// Stops the hub: streams end, whoever waits is answered. Returns when that is done.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.sender.send(Message::Stop(done)).is_ok() {
+            // An error means that it has stopped already.
+            let _ = stopped.await;
+        }
+    }
+}
+
+/// A stream of encoded work items; it ends when the hub does.
+#[derive(Debug)]
+pub struct Items {
+    receiver: mpsc::UnboundedReceiver<Bytes>,
+    _close: Farewell,
+}
+
+impl Items {
+    /// The next work item; `None` when the hub has stopped.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        self.receiver.recv().await
+    }
+
+    /// Polls for the next work item.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Pin::new(&mut self.receiver).poll_recv(cx)
+    }
+}
+
+/// A message that is sent when this is dropped.
+#[derive(Debug)]
+struct Farewell(Option<(mpsc::UnboundedSender<Message>, Message)>);
+
+impl Farewell {
+    fn not_needed(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if let Some((sender, message)) = self.0.take() {
+            // A hub that has stopped needs no farewell.
+            let _ = sender.send(message);
+        }
+    }
+}

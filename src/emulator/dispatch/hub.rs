@@ -1,0 +1,152 @@
+//! Steps a hub: a batch of inputs in, what to do outside out.
+
+use super::handle::Message;
+use crate::emulator::engine::command::{Command, Effect, Refusal, Reply, StreamId, WaiterId};
+use crate::emulator::engine::{Config, Engine};
+use crate::emulator::store::{Fault, Store};
+use crate::model::Timestamp;
+use bytes::Bytes;
+use prost::Message as _;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// One hub: its engine, its store, and the ends of the channels that lead outside.
+pub struct Hub {
+    engine: Engine,
+    store: Box<dyn Store>,
+    streams: BTreeMap<StreamId, Outlet>,
+    waiters: BTreeMap<WaiterId, oneshot::Sender<Result<Reply, Refusal>>>,
+}
+
+struct Outlet {
+    items: mpsc::UnboundedSender<Bytes>,
+    last: Timestamp,
+}
+
+/// What a simulator asks in one step.
+pub type Input = Command;
+
+/// What a step came to: a reply for each input, and effects that are for the caller to perform.
+pub type Outcome = (Vec<Result<Reply, Refusal>>, Vec<Effect>);
+
+impl Hub {
+    /// A hub over what its store has kept.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] where the store cannot be read.
+    pub fn open(config: Config, mut store: Box<dyn Store>, now: Timestamp) -> Result<Self, Fault> {
+        let kept = store.load()?;
+        let engine = if kept.is_empty() { Engine::new(config) } else { Engine::rebuild(config, kept, now) };
+        Ok(Self { engine, store, streams: BTreeMap::new(), waiters: BTreeMap::new() })
+    }
+
+    /// Decides inputs, commits them as one batch, and gives back what is to be done: for a simulator, which has no
+    /// thread.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] where the batch could not be stored; nothing of it must be acted on.
+    pub fn step(
+        &mut self,
+        inputs: impl IntoIterator<Item = Input>,
+        now: Timestamp,
+    ) -> Result<Outcome, Fault> {
+        let replies = inputs.into_iter().map(|command| self.engine.handle(command, now)).collect();
+        self.engine.settle(now);
+        self.store.commit(self.engine.take_records())?;
+        Ok((replies, self.engine.take_effects()))
+    }
+
+    /// When [`Hub::step`] has something to do though nobody asks.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.engine.next_due()
+    }
+
+    /// Serves a batch of messages: decides, stores, then acts.
+    pub(super) fn serve(&mut self, batch: &mut Vec<Message>, now: Timestamp) -> Result<(), Fault> {
+        let mut replies = Vec::with_capacity(batch.len());
+        let mut done = Vec::new();
+        for message in batch.drain(..) {
+            match message {
+                Message::Ask(command, reply) => {
+                    replies.push((reply, self.engine.handle(command, now)));
+                }
+                Message::Wait { waiter, command, answer } => match self.engine.handle(command, now) {
+                    Ok(Reply::Waiting) => {
+                        self.waiters.insert(waiter, answer);
+                    }
+                    answered => replies.push((answer, answered)),
+                },
+                Message::Open { stream, offer, items } => {
+                    let command = Command::OpenStream { stream, offer };
+                    // Opening a stream is never refused.
+                    drop(self.engine.handle(command, now));
+                    self.streams.insert(stream, Outlet { items, last: now });
+                }
+                Message::Close(stream) => {
+                    self.streams.remove(&stream);
+                    drop(self.engine.handle(Command::CloseStream { stream }, now));
+                }
+                Message::Forget(waiter) => {
+                    self.waiters.remove(&waiter);
+                    drop(self.engine.handle(Command::Forget { waiter }, now));
+                }
+                Message::Stop(stopped) => done.push(stopped),
+            }
+        }
+        self.engine.settle(now);
+        self.store.commit(self.engine.take_records())?;
+        // Stored: from here on it may be felt outside.
+        for effect in self.engine.take_effects() {
+            self.perform(effect, now);
+        }
+        for (reply, answer) in replies {
+            // Whoever asked may be gone.
+            let _ = reply.send(answer);
+        }
+        for stopped in done {
+            let _ = stopped.send(());
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect, now: Timestamp) {
+        match effect {
+            Effect::Deliver { stream, item } => {
+                if let Some(outlet) = self.streams.get_mut(&stream) {
+                    outlet.last = now;
+                    // A receiver that is gone says so with a message of its own, which gives the work back.
+                    let _ = outlet.items.send(item);
+                }
+            }
+            Effect::Answer { waiter, answer } => {
+                if let Some(waiting) = self.waiters.remove(&waiter) {
+                    let _ = waiting.send(answer.map(|state| Reply::State(Some(state))));
+                }
+            }
+        }
+    }
+
+    /// Sends a health ping to every stream that has been silent for `silence`.
+    pub(super) fn ping(&mut self, now: Timestamp, silence: Duration) {
+        use crate::wire::{HealthPing, WorkItem, work_item::Request};
+        let request = Some(Request::HealthPing(HealthPing {}));
+        let ping: Bytes = WorkItem { request, ..WorkItem::default() }.encode_to_vec().into();
+        for outlet in self.streams.values_mut() {
+            if now.since(outlet.last) >= silence {
+                outlet.last = now;
+                let _ = outlet.items.send(ping.clone());
+            }
+        }
+    }
+
+    /// Ends every stream and answers everybody who waits.
+    pub(super) fn end(&mut self) {
+        self.streams.clear();
+        for waiting in std::mem::take(&mut self.waiters).into_values() {
+            let _ = waiting.send(Err(Refusal::ShuttingDown));
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Runs an emulator on a thread of its own.
+//!
+//! The listener, the service and the hubs live on one thread with a current-thread runtime: a turn that has to wake
+//! another thread costs more than deciding it does (docs/performance.md).
+
+use super::builder::EmulatorBuilder;
+use super::engine::Config;
+use super::running::StartError;
+use super::service::{Front, Hubs, NewHub, Service};
+use super::{dispatch, health};
+use crate::clock::{Clock as _, WallClock};
+use crate::model::HubName;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+/// How long connections have to end by themselves once the hubs have.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How much may be under way on a stream before it is acknowledged: loopback is fast, histories are long.
+const WINDOW: u32 = 8 << 20;
+
+/// A running emulator.
+pub(super) struct Serving {
+    pub(super) address: SocketAddr,
+    pub(super) health: Option<SocketAddr>,
+    pub(super) hubs: Hubs,
+    pub(super) stop: oneshot::Sender<()>,
+    pub(super) thread: std::thread::JoinHandle<()>,
+}
+
+/// Binds the ports, begins the hubs and starts the thread.
+pub(super) fn start(how: EmulatorBuilder) -> Result<Serving, StartError> {
+    let (listener, address) = bind(SocketAddr::new(how.host, how.port))?;
+    let health = how.health_port.map(|port| bind(SocketAddr::new(how.host, port))).transpose()?;
+    let health_address = health.as_ref().map(|(_, address)| *address);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
+    let hubs =
+        Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub(&how, runtime.handle().clone()));
+    let service = Service { hubs: hubs.clone(), clock: how.clock.clone(), max_payload: how.max_payload };
+    let hint = match health_address {
+        Some(health) => format!("Health is on http://{health}/healthz."),
+        None => "Whether it is up, grpc.health.v1 says.".to_owned(),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = hubs.clone();
+    let thread = std::thread::Builder::new()
+        .name("taskhub-emulator".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let (_reporter, health_service) = tonic_health::server::health_reporter();
+                let front = Front::new(service, health_service, how.max_message, &hint);
+                if let Some((listener, _)) = health {
+                    tokio::spawn(serve_health(listener, health::router(served.clone())));
+                }
+                serve(listener, front, stopped, &served).await;
+            });
+            // Whatever still holds a connection loses it here.
+            runtime.shutdown_background();
+        })
+        .map_err(StartError::Runtime)?;
+    Ok(Serving { address, health: health_address, hubs, stop, thread })
+}
+
+fn bind(address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
+    let bound = || -> std::io::Result<_> {
+        let listener = StdListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound().map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => StartError::PortInUse { address },
+        _ => StartError::Bind { address, source },
+    })
+}
+
+/// Makes hubs that run on the emulator's thread, whoever asks for them.
+fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle) -> NewHub {
+    let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
+    Arc::new(move |name: &HubName| {
+        let seed = seed.unwrap_or_else(crate::entropy::seed);
+        let config = Config { seed, ..Config::default() };
+        let hub = dispatch::Hub::open(config, store(name), clock.now());
+        match hub {
+            Ok(hub) => {
+                let (handle, run) = dispatch::start(hub, clock.clone());
+                runtime.spawn(run);
+                handle
+            }
+            Err(fault) => {
+                tracing::error!(hub = %name, %fault, "the hub does not start");
+                dispatch::Handle::to_nowhere()
+            }
+        }
+    })
+}
+
+async fn serve<H>(listener: StdListener, front: Front<H>, mut stopped: oneshot::Receiver<()>, hubs: &Hubs)
+where
+    Front<H>: hyper::service::Service<
+            http::Request<hyper::body::Incoming>,
+            Response = http::Response<tonic::body::Body>,
+            Error = std::convert::Infallible,
+            Future: Send,
+        > + Clone
+        + Send
+        + 'static,
+{
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the listener is lost");
+            return;
+        }
+    };
+    let (closing, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            // Either word means the same: told to stop, or the emulator was dropped.
+            _ = &mut stopped => break,
+            accepted = listener.accept() => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, or a client gone before it was accepted: others still can be served.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::task::yield_now().await;
+                continue;
+            }
+        };
+        // Answers are small and somebody waits for each: never hold one back to join it with the next.
+        let _ = stream.set_nodelay(true);
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_concurrent_streams(None)
+            .max_send_buf_size(1 << 20);
+        let (front, mut closing) = (front.clone(), closing.subscribe());
+        connections.spawn(async move {
+            let connection = builder.serve_connection(TokioIo::new(stream), front);
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = async { drop(closing.wait_for(|closing| *closing).await) } => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended");
+            }
+        });
+    }
+    drop(listener);
+    // First the hubs: their streams end with a word and whoever waits is answered. Then the connections.
+    for (_, hub) in hubs.all() {
+        hub.stop().await;
+    }
+    closing.send_replace(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = drained => {}
+        () = WallClock.sleep_until(WallClock.now().plus(GRACE)) => {}
+    }
+}
+
+async fn serve_health(listener: StdListener, router: axum::Router) {
+    let served = match TcpListener::from_std(listener) {
+        Ok(listener) => axum::serve(listener, router).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "the health port is not served any more");
+    }
+}

@@ -1,0 +1,135 @@
+//! Stands before the service: serves the two streams, and tells HTTP/1.1 clients where they are.
+
+use super::Service;
+use super::encoded::Encoded;
+use super::streams::WorkItems;
+use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarServiceServer};
+use bytes::Bytes;
+use futures_util::stream::{self, Iter};
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use tonic::body::Body;
+use tonic::server::{Grpc, ServerStreamingService};
+use tonic::{Request as Asked, Response as Answer, Status};
+use tower_service::Service as _;
+
+const WORK_ITEMS: &str = "/TaskHubSidecarService/GetWorkItems";
+const HISTORY: &str = "/TaskHubSidecarService/StreamInstanceHistory";
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// What a connection talks to.
+#[derive(Clone)]
+pub(in crate::emulator) struct Front<H> {
+    service: Service,
+    generated: TaskHubSidecarServiceServer<Service>,
+    health: H,
+    max_message: usize,
+    /// Said to HTTP/1.1 clients: where health is.
+    hint: std::sync::Arc<str>,
+}
+
+impl<H> Front<H>
+where
+    H: tower_service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    H::Future: Send,
+{
+    pub(in crate::emulator) fn new(service: Service, health: H, max_message: usize, hint: &str) -> Self {
+        let generated = TaskHubSidecarServiceServer::new(service.clone())
+            .max_decoding_message_size(max_message)
+            .max_encoding_message_size(usize::MAX);
+        Self { service, generated, health, max_message, hint: hint.into() }
+    }
+
+    fn grpc<T: prost::Message + Default + Send + 'static>(&self) -> Grpc<Encoded<T>> {
+        Grpc::new(Encoded::default()).apply_max_message_size_config(Some(self.max_message), Some(usize::MAX))
+    }
+}
+
+impl<H> hyper::service::Service<Request<Incoming>> for Front<H>
+where
+    H: tower_service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    H::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if request.version() < Version::HTTP_2 {
+            let answer = not_grpc(&self.hint);
+            return Box::pin(std::future::ready(Ok(answer)));
+        }
+        match request.uri().path() {
+            WORK_ITEMS => {
+                let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service.clone()));
+                Box::pin(async move { Ok(grpc.server_streaming(items, request).await) })
+            }
+            HISTORY => {
+                let (mut grpc, history) = (self.grpc(), ServeHistory(self.service.clone()));
+                Box::pin(async move { Ok(grpc.server_streaming(history, request).await) })
+            }
+            path if path.starts_with(HEALTH) => {
+                let mut health = self.health.clone();
+                Box::pin(async move { health.call(request).await })
+            }
+            _ => {
+                let mut generated = self.generated.clone();
+                Box::pin(generated.call(request))
+            }
+        }
+    }
+}
+
+/// What a browser or `curl` gets: scripts use any answer on this port as "it is up".
+fn not_grpc(hint: &str) -> Response<Body> {
+    let text = format!("This port speaks gRPC over HTTP/2 without TLS. {hint}\n");
+    let mut response = Response::new(Body::new(text));
+    *response.status_mut() = http::StatusCode::BAD_REQUEST;
+    let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
+    response
+}
+
+#[derive(Clone)]
+struct ServeWorkItems(Service);
+
+impl ServerStreamingService<wire::GetWorkItemsRequest> for ServeWorkItems {
+    type Response = Bytes;
+    type ResponseStream = WorkItems;
+    type Future = std::future::Ready<Result<Answer<WorkItems>, Status>>;
+
+    fn call(&mut self, request: Asked<wire::GetWorkItemsRequest>) -> Self::Future {
+        let (metadata, _, message) = request.into_parts();
+        std::future::ready(self.0.work_items(metadata.as_ref(), message).map(Answer::new))
+    }
+}
+
+#[derive(Clone)]
+struct ServeHistory(Service);
+
+type Chunks = Iter<std::vec::IntoIter<Result<Bytes, Status>>>;
+
+impl ServerStreamingService<wire::StreamInstanceHistoryRequest> for ServeHistory {
+    type Response = Bytes;
+    type ResponseStream = Chunks;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer<Chunks>, Status>> + Send>>;
+
+    fn call(&mut self, request: Asked<wire::StreamInstanceHistoryRequest>) -> Self::Future {
+        let service = self.0.clone();
+        let (metadata, _, message) = request.into_parts();
+        Box::pin(async move {
+            let chunks = service.history(metadata.as_ref(), message).await?;
+            let chunks: Vec<_> = chunks.into_iter().map(Ok).collect();
+            Ok(Answer::new(stream::iter(chunks)))
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! Finds the hub that a request is for.
+
+use super::{MissingHub, metadata};
+use crate::emulator::dispatch::Handle;
+use crate::model::HubName;
+use http::HeaderMap;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tonic::Status;
+
+/// Makes a hub and runs it on the emulator's thread.
+pub(in crate::emulator) type NewHub = Arc<dyn Fn(&HubName) -> Handle + Send + Sync>;
+
+/// Every hub of an emulator, by name.
+#[derive(Clone)]
+pub(in crate::emulator) struct Hubs {
+    known: Arc<Mutex<BTreeMap<HubName, Handle>>>,
+    make: NewHub,
+    /// The first that was named: it serves requests that name none, where there is no `default`.
+    first: HubName,
+    /// Whether an unknown hub is made when it is first named.
+    dynamic: bool,
+    missing: MissingHub,
+}
+
+impl Hubs {
+    pub(in crate::emulator) fn new(
+        names: &[HubName],
+        dynamic: bool,
+        missing: MissingHub,
+        make: NewHub,
+    ) -> Self {
+        let known = names.iter().map(|name| (name.clone(), make(name))).collect();
+        let first = names.first().cloned().unwrap_or_else(|| HubName::new("default"));
+        Self { known: Arc::new(Mutex::new(known)), make, first, dynamic, missing }
+    }
+
+    /// The hub of that name, if there is one.
+    pub(in crate::emulator) fn get(&self, name: &HubName) -> Option<Handle> {
+        self.known().get(name).cloned()
+    }
+
+    pub(in crate::emulator) fn all(&self) -> Vec<(HubName, Handle)> {
+        self.known().iter().map(|(name, hub)| (name.clone(), hub.clone())).collect()
+    }
+
+    /// The hub that a request is for (wire-semantics A.2).
+    pub(super) fn of(&self, headers: &HeaderMap) -> Result<Handle, Status> {
+        let name = self.name(headers)?;
+        let mut known = self.known();
+        if let Some(hub) = known.get(&name) {
+            return Ok(hub.clone());
+        }
+        if !self.dynamic {
+            return Err(Status::not_found(format!("Task hub not found: {name}")));
+        }
+        let hub = (self.make)(&name);
+        known.insert(name, hub.clone());
+        Ok(hub)
+    }
+
+    /// Makes the hub that a request names; in place of the one it has, where that is asked for.
+    pub(super) async fn create(&self, headers: &HeaderMap, replace: bool) -> Result<(), Status> {
+        let name = self.name(headers)?;
+        let replaced = {
+            let mut known = self.known();
+            if known.contains_key(&name) && !replace {
+                return Err(Status::already_exists(format!(
+                    "task hub '{name}' already exists; set recreateIfExists to replace it"
+                )));
+            }
+            let hub = (self.make)(&name);
+            known.insert(name, hub)
+        };
+        if let Some(replaced) = replaced {
+            replaced.stop().await;
+        }
+        Ok(())
+    }
+
+    /// Deletes the hub that a request names, with everything in it.
+    pub(super) async fn delete(&self, headers: &HeaderMap) -> Result<(), Status> {
+        let name = self.name(headers)?;
+        let deleted = self.known().remove(&name);
+        match deleted {
+            Some(hub) => {
+                hub.stop().await;
+                Ok(())
+            }
+            None => Err(Status::not_found(format!("Task hub not found: {name}"))),
+        }
+    }
+
+    fn name(&self, headers: &HeaderMap) -> Result<HubName, Status> {
+        match (metadata::hub(headers), self.missing) {
+            (Some(name), MissingHub::Default | MissingHub::Reject) => Ok(HubName::new(name)),
+            (None, MissingHub::Default) => {
+                let default = HubName::new("default");
+                Ok(if self.known().contains_key(&default) { default } else { self.first.clone() })
+            }
+            (None, MissingHub::Reject) => {
+                Err(Status::invalid_argument("the request names no task hub; send the metadata 'taskhub'"))
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<HubName, Handle>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

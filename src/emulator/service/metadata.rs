@@ -1,0 +1,63 @@
+//! Reads what requests say beside their message.
+
+use http::HeaderMap;
+use std::time::Duration;
+
+/// The header by which our own worker says that it keeps orchestrations between turns.
+pub(crate) const STICKY: &str = "x-taskhub-sticky";
+
+/// The hub that a request names.
+pub(super) fn hub(headers: &HeaderMap) -> Option<&str> {
+    text(headers, "taskhub").filter(|name| !name.trim().is_empty())
+}
+
+/// Who the worker says it is.
+pub(super) fn worker(headers: &HeaderMap) -> Option<String> {
+    text(headers, "workerid").map(str::to_owned)
+}
+
+/// Whether the worker keeps orchestrations between turns.
+pub(super) fn sticky(headers: &HeaderMap) -> bool {
+    text(headers, STICKY) == Some("1")
+}
+
+/// How long the client waits: `grpc-timeout`, at most eight digits and a unit.
+pub(super) fn deadline(headers: &HeaderMap) -> Option<Duration> {
+    let raw = text(headers, "grpc-timeout")?;
+    let (digits, unit) = raw.split_at_checked(raw.len().checked_sub(1)?)?;
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount.saturating_mul(3_600)),
+        "M" => Duration::from_secs(amount.saturating_mul(60)),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_read_in_every_unit_and_anything_else_is_none() {
+        let read = |raw: &'static str| {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static("grpc-timeout"),
+                http::HeaderValue::from_static(raw),
+            )]);
+            deadline(&headers)
+        };
+        assert_eq!(read("2H"), Some(Duration::from_secs(7_200)));
+        assert_eq!(read("3S"), Some(Duration::from_secs(3)));
+        assert_eq!(read("1500m"), Some(Duration::from_millis(1_500)));
+        assert_eq!(read("7u"), Some(Duration::from_micros(7)));
+        assert_eq!((read("12"), read("x"), read("")), (None, None, None));
+    }
+}

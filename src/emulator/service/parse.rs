@@ -1,0 +1,156 @@
+//! Reads requests into commands; what is not valid stops here.
+
+use super::Service;
+use crate::emulator::engine::command::{Command, EntityQuery, ListIds, PurgeTarget, Query, Refusal};
+use crate::model::{InstanceId, Status, Timestamp};
+use crate::wire::{self, OrchestrationStatus, purge_instances_request::Request as Target};
+
+/// How many instances are on a page where the client does not say, and how many at the most.
+const PAGE: usize = 100;
+const MOST_ON_A_PAGE: usize = 1_000;
+/// How many ids one batch may name (wire-semantics B.9).
+const MOST_IN_A_BATCH: usize = 500;
+/// How many instances a filter purge visits before others are served again.
+pub(super) const PURGE_SLICE: usize = 1_000;
+
+type Parsed = Result<Command, Refusal>;
+
+fn invalid(what: impl Into<String>) -> Refusal {
+    Refusal::Invalid { what: what.into() }
+}
+
+fn page(asked: i32) -> usize {
+    usize::try_from(asked).ok().filter(|asked| *asked > 0).map_or(PAGE, |asked| asked.min(MOST_ON_A_PAGE))
+}
+
+fn statuses(wire: impl Iterator<Item = OrchestrationStatus>) -> Vec<Status> {
+    wire.filter_map(Status::from_wire).collect()
+}
+
+fn moment(wire: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+    wire.as_ref().map(Timestamp::from_wire)
+}
+
+/// Some SDKs send "" for "the first page".
+fn cursor(token: Option<String>) -> Option<String> {
+    token.filter(|token| !token.is_empty())
+}
+
+impl Service {
+    /// Holds a payload to the limit, if there is one.
+    fn payload(&self, what: &str, payload: Option<&String>) -> Result<(), Refusal> {
+        match (payload, self.max_payload) {
+            (Some(payload), Some(limit)) if payload.len() > limit => Err(invalid(format!(
+                "the {what} has {} bytes; at most {limit} are allowed: keep it elsewhere and send where it is",
+                payload.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn parse_start(&self, request: wire::CreateInstanceRequest) -> Parsed {
+        self.payload("input", request.input.as_ref())?;
+        let id = match request.instance_id.as_str() {
+            "" => None,
+            id => Some(InstanceId::parse(id)?),
+        };
+        Ok(Command::Start { id, request: Box::new(request) })
+    }
+
+    pub(super) fn parse_raise(&self, request: wire::RaiseEventRequest) -> Parsed {
+        self.payload("event's data", request.input.as_ref())?;
+        let id = InstanceId::unchecked(request.instance_id);
+        if id.is_entity() {
+            return Err(invalid(format!("'{id}' is an entity; signal it instead of raising an event")));
+        }
+        Ok(Command::Raise { id, name: request.name, input: request.input })
+    }
+
+    pub(super) fn parse_signal(&self, request: wire::SignalEntityRequest) -> Parsed {
+        self.payload("input", request.input.as_ref())?;
+        Ok(Command::SignalEntity {
+            id: InstanceId::parse_entity(&request.instance_id)?,
+            operation: request.name,
+            input: request.input,
+            request_id: request.request_id,
+            at: request.scheduled_time,
+        })
+    }
+}
+
+pub(super) fn get(request: wire::GetInstanceRequest) -> Command {
+    Command::Get { id: InstanceId::unchecked(request.instance_id), payloads: request.get_inputs_and_outputs }
+}
+
+pub(super) fn terminate(request: wire::TerminateRequest) -> Command {
+    Command::Terminate {
+        id: InstanceId::unchecked(request.instance_id),
+        output: request.output,
+        recursive: request.recursive,
+    }
+}
+
+pub(super) fn query(request: wire::QueryInstancesRequest) -> Command {
+    let query = request.query.unwrap_or_default();
+    Command::Query(Query {
+        statuses: statuses(query.runtime_status()),
+        created_from: moment(query.created_time_from),
+        created_to: moment(query.created_time_to),
+        page_size: page(query.max_instance_count),
+        payloads: query.fetch_inputs_and_outputs,
+        id_prefix: query.instance_id_prefix.unwrap_or_default(),
+        after: cursor(query.continuation_token),
+    })
+}
+
+pub(super) fn list_ids(request: wire::ListInstanceIdsRequest) -> Command {
+    Command::ListIds(ListIds {
+        statuses: statuses(request.runtime_status()),
+        completed_from: moment(request.completed_time_from),
+        completed_to: moment(request.completed_time_to),
+        page_size: page(request.page_size),
+        after: cursor(request.last_instance_key),
+    })
+}
+
+pub(super) fn query_entities(request: wire::QueryEntitiesRequest) -> Command {
+    let query = request.query.unwrap_or_default();
+    Command::QueryEntities(EntityQuery {
+        id_prefix: query.instance_id_starts_with.unwrap_or_default(),
+        modified_from: moment(query.last_modified_from),
+        modified_to: moment(query.last_modified_to),
+        state: query.include_state,
+        transient: query.include_transient,
+        page_size: page(query.page_size.unwrap_or_default()),
+        after: cursor(query.continuation_token),
+    })
+}
+
+/// What a purge is about; and for a filter, how long it may take.
+pub(super) fn purge(
+    request: wire::PurgeInstancesRequest,
+) -> Result<(PurgeTarget, Option<std::time::Duration>), Refusal> {
+    match request.request {
+        None => Err(invalid("the purge names nothing: give an instance id, a batch or a filter")),
+        Some(Target::InstanceId(id)) => Ok((PurgeTarget::One(InstanceId::unchecked(id)), None)),
+        Some(Target::InstanceBatch(batch)) => {
+            let count = batch.instance_ids.len();
+            if count > MOST_IN_A_BATCH {
+                return Err(invalid(format!(
+                    "the batch names {count} instances; at most {MOST_IN_A_BATCH} are allowed"
+                )));
+            }
+            let ids = batch.instance_ids.into_iter().map(InstanceId::unchecked).collect();
+            Ok((PurgeTarget::Batch(ids), None))
+        }
+        Some(Target::PurgeInstanceFilter(filter)) => {
+            let target = PurgeTarget::Filter {
+                statuses: statuses(filter.runtime_status()),
+                created_from: moment(filter.created_time_from),
+                created_to: moment(filter.created_time_to),
+                at_most: PURGE_SLICE,
+            };
+            Ok((target, filter.timeout.and_then(|timeout| timeout.try_into().ok())))
+        }
+    }
+}

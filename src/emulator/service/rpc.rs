@@ -1,0 +1,341 @@
+//! Answers every RPC: parse, ask, render.
+
+use super::{Service, metadata, parse, render};
+use crate::emulator::dispatch::Handle;
+use crate::emulator::engine::command::{Command, PurgeTarget, Refusal, Reply, Until, WorkKind};
+use crate::model::{InstanceId, Timestamp};
+use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarService};
+use std::time::Duration;
+use tonic::{Request, Response, Status};
+
+type Answered<T> = Result<Response<T>, Status>;
+
+impl Service {
+    fn hub<T>(&self, request: &Request<T>) -> Result<Handle, Status> {
+        self.hubs.of(request.metadata().as_ref())
+    }
+
+    async fn ask<T>(
+        &self,
+        request: Request<T>,
+        parse: impl FnOnce(T) -> Result<Command, Refusal>,
+    ) -> Result<Result<Reply, Refusal>, Status> {
+        let hub = self.hub(&request)?;
+        Ok(hub.ask(parse(request.into_inner())?).await)
+    }
+
+    /// Waits for an instance, no longer than the client does: it gets DEADLINE_EXCEEDED from us, and no half answer.
+    async fn wait(
+        &self,
+        request: Request<wire::GetInstanceRequest>,
+        until: Until,
+    ) -> Answered<wire::GetInstanceResponse> {
+        let hub = self.hub(&request)?;
+        let deadline = metadata::deadline(request.metadata().as_ref());
+        let wire::GetInstanceRequest { instance_id, get_inputs_and_outputs } = request.into_inner();
+        let waiting = hub.wait(InstanceId::unchecked(instance_id), until, get_inputs_and_outputs);
+        let state = match deadline {
+            None => waiting.await?,
+            Some(after) => {
+                let passed = self.clock.sleep_until(self.clock.now().plus(after));
+                tokio::select! {
+                    biased;
+                    state = waiting => state?,
+                    () = passed => return Err(Status::deadline_exceeded(
+                        "the instance is not there yet; wait longer, or ask again",
+                    )),
+                }
+            }
+        };
+        Ok(render::found(state))
+    }
+
+    /// Purges by filter in slices, so that others are served in between and a time-out is kept.
+    async fn purge_filtered(
+        &self,
+        hub: &Handle,
+        target: PurgeTarget,
+        recursive: bool,
+        deadline: Option<Timestamp>,
+    ) -> Answered<wire::PurgeInstancesResponse> {
+        let mut total = 0;
+        loop {
+            let command = Command::Purge { target: target.clone(), recursive };
+            let Reply::Purged { deleted, more } = hub.ask(command).await? else {
+                return Err(render::unexpected());
+            };
+            total += deleted;
+            if !more {
+                return Ok(render::purged(total, true));
+            }
+            if deadline.is_some_and(|deadline| self.clock.now() >= deadline) {
+                return Ok(render::purged(total, false));
+            }
+        }
+    }
+}
+
+/// Parses where nothing can be wrong.
+fn sure<T>(parse: impl FnOnce(T) -> Command) -> impl FnOnce(T) -> Result<Command, Refusal> {
+    |request| Ok(parse(request))
+}
+
+#[tonic::async_trait]
+impl TaskHubSidecarService for Service {
+    async fn hello(&self, request: Request<()>) -> Answered<()> {
+        self.hub(&request)?;
+        Ok(Response::new(()))
+    }
+
+    async fn start_instance(
+        &self,
+        request: Request<wire::CreateInstanceRequest>,
+    ) -> Answered<wire::CreateInstanceResponse> {
+        let reply = self.ask(request, |request| self.parse_start(request)).await?;
+        Ok(Response::new(wire::CreateInstanceResponse { instance_id: render::started(reply)? }))
+    }
+
+    async fn get_instance(
+        &self,
+        request: Request<wire::GetInstanceRequest>,
+    ) -> Answered<wire::GetInstanceResponse> {
+        render::state(self.ask(request, sure(parse::get)).await?)
+    }
+
+    async fn rewind_instance(
+        &self,
+        request: Request<wire::RewindInstanceRequest>,
+    ) -> Answered<wire::RewindInstanceResponse> {
+        let parse = |request: wire::RewindInstanceRequest| Command::Rewind {
+            id: InstanceId::unchecked(request.instance_id),
+            reason: request.reason,
+        };
+        render::done(self.ask(request, sure(parse)).await?, wire::RewindInstanceResponse {})
+    }
+
+    async fn restart_instance(
+        &self,
+        request: Request<wire::RestartInstanceRequest>,
+    ) -> Answered<wire::RestartInstanceResponse> {
+        let parse = |request: wire::RestartInstanceRequest| Command::Restart {
+            id: InstanceId::unchecked(request.instance_id),
+            new_id: request.restart_with_new_instance_id,
+        };
+        let reply = self.ask(request, sure(parse)).await?;
+        Ok(Response::new(wire::RestartInstanceResponse { instance_id: render::started(reply)? }))
+    }
+
+    async fn wait_for_instance_start(
+        &self,
+        request: Request<wire::GetInstanceRequest>,
+    ) -> Answered<wire::GetInstanceResponse> {
+        self.wait(request, Until::Started).await
+    }
+
+    async fn wait_for_instance_completion(
+        &self,
+        request: Request<wire::GetInstanceRequest>,
+    ) -> Answered<wire::GetInstanceResponse> {
+        self.wait(request, Until::Ended).await
+    }
+
+    async fn raise_event(
+        &self,
+        request: Request<wire::RaiseEventRequest>,
+    ) -> Answered<wire::RaiseEventResponse> {
+        let reply = self.ask(request, |request| self.parse_raise(request)).await?;
+        render::done(reply, wire::RaiseEventResponse {})
+    }
+
+    async fn terminate_instance(
+        &self,
+        request: Request<wire::TerminateRequest>,
+    ) -> Answered<wire::TerminateResponse> {
+        render::done(self.ask(request, sure(parse::terminate)).await?, wire::TerminateResponse {})
+    }
+
+    async fn suspend_instance(
+        &self,
+        request: Request<wire::SuspendRequest>,
+    ) -> Answered<wire::SuspendResponse> {
+        let parse = |request: wire::SuspendRequest| Command::Suspend {
+            id: InstanceId::unchecked(request.instance_id),
+            reason: request.reason,
+        };
+        render::done(self.ask(request, sure(parse)).await?, wire::SuspendResponse {})
+    }
+
+    async fn resume_instance(&self, request: Request<wire::ResumeRequest>) -> Answered<wire::ResumeResponse> {
+        let parse = |request: wire::ResumeRequest| Command::Resume {
+            id: InstanceId::unchecked(request.instance_id),
+            reason: request.reason,
+        };
+        render::done(self.ask(request, sure(parse)).await?, wire::ResumeResponse {})
+    }
+
+    async fn query_instances(
+        &self,
+        request: Request<wire::QueryInstancesRequest>,
+    ) -> Answered<wire::QueryInstancesResponse> {
+        render::states(self.ask(request, sure(parse::query)).await?)
+    }
+
+    async fn list_instance_ids(
+        &self,
+        request: Request<wire::ListInstanceIdsRequest>,
+    ) -> Answered<wire::ListInstanceIdsResponse> {
+        render::ids(self.ask(request, sure(parse::list_ids)).await?)
+    }
+
+    async fn purge_instances(
+        &self,
+        request: Request<wire::PurgeInstancesRequest>,
+    ) -> Answered<wire::PurgeInstancesResponse> {
+        let hub = self.hub(&request)?;
+        let request = request.into_inner();
+        let recursive = request.recursive;
+        let (target, timeout) = parse::purge(request)?;
+        let deadline = timeout.map(|timeout: Duration| self.clock.now().plus(timeout));
+        self.purge_filtered(&hub, target, recursive, deadline).await
+    }
+
+    type GetWorkItemsStream = tokio_stream::Empty<Result<wire::WorkItem, Status>>;
+
+    async fn get_work_items(
+        &self,
+        _: Request<wire::GetWorkItemsRequest>,
+    ) -> Answered<Self::GetWorkItemsStream> {
+        // `Front` serves this stream before a request gets here.
+        Err(render::unexpected())
+    }
+
+    async fn complete_activity_task(
+        &self,
+        request: Request<wire::ActivityResponse>,
+    ) -> Answered<wire::CompleteTaskResponse> {
+        let parse = |answer| Command::CompleteActivity(Box::new(answer));
+        render::done(self.ask(request, sure(parse)).await?, wire::CompleteTaskResponse {})
+    }
+
+    async fn complete_orchestrator_task(
+        &self,
+        request: Request<wire::OrchestratorResponse>,
+    ) -> Answered<wire::CompleteTaskResponse> {
+        let parse = |answer| Command::CompleteTurn(Box::new(answer));
+        render::done(self.ask(request, sure(parse)).await?, wire::CompleteTaskResponse {})
+    }
+
+    async fn complete_entity_task(
+        &self,
+        request: Request<wire::EntityBatchResult>,
+    ) -> Answered<wire::CompleteTaskResponse> {
+        let parse = |answer| Command::CompleteBatch(Box::new(answer));
+        render::done(self.ask(request, sure(parse)).await?, wire::CompleteTaskResponse {})
+    }
+
+    type StreamInstanceHistoryStream = tokio_stream::Empty<Result<wire::HistoryChunk, Status>>;
+
+    async fn stream_instance_history(
+        &self,
+        _: Request<wire::StreamInstanceHistoryRequest>,
+    ) -> Answered<Self::StreamInstanceHistoryStream> {
+        // `Front` serves this stream before a request gets here.
+        Err(render::unexpected())
+    }
+
+    async fn create_task_hub(
+        &self,
+        request: Request<wire::CreateTaskHubRequest>,
+    ) -> Answered<wire::CreateTaskHubResponse> {
+        let replace = request.get_ref().recreate_if_exists;
+        self.hubs.create(request.metadata().as_ref(), replace).await?;
+        Ok(Response::new(wire::CreateTaskHubResponse {}))
+    }
+
+    async fn delete_task_hub(
+        &self,
+        request: Request<wire::DeleteTaskHubRequest>,
+    ) -> Answered<wire::DeleteTaskHubResponse> {
+        self.hubs.delete(request.metadata().as_ref()).await?;
+        Ok(Response::new(wire::DeleteTaskHubResponse {}))
+    }
+
+    async fn signal_entity(
+        &self,
+        request: Request<wire::SignalEntityRequest>,
+    ) -> Answered<wire::SignalEntityResponse> {
+        let reply = self.ask(request, |request| self.parse_signal(request)).await?;
+        render::done(reply, wire::SignalEntityResponse {})
+    }
+
+    async fn get_entity(
+        &self,
+        request: Request<wire::GetEntityRequest>,
+    ) -> Answered<wire::GetEntityResponse> {
+        let parse = |request: wire::GetEntityRequest| Command::GetEntity {
+            id: InstanceId::unchecked(request.instance_id),
+            state: request.include_state,
+        };
+        render::entity(self.ask(request, sure(parse)).await?)
+    }
+
+    async fn query_entities(
+        &self,
+        request: Request<wire::QueryEntitiesRequest>,
+    ) -> Answered<wire::QueryEntitiesResponse> {
+        render::entities(self.ask(request, sure(parse::query_entities)).await?)
+    }
+
+    /// The scheduler cleans up by itself, and so do we: there is never anything to count (wire-semantics B.14).
+    async fn clean_entity_storage(
+        &self,
+        request: Request<wire::CleanEntityStorageRequest>,
+    ) -> Answered<wire::CleanEntityStorageResponse> {
+        self.hub(&request)?;
+        Ok(Response::new(wire::CleanEntityStorageResponse::default()))
+    }
+
+    async fn abandon_task_activity_work_item(
+        &self,
+        request: Request<wire::AbandonActivityTaskRequest>,
+    ) -> Answered<wire::AbandonActivityTaskResponse> {
+        let parse = |request: wire::AbandonActivityTaskRequest| Command::Abandon {
+            kind: WorkKind::Activity,
+            token: request.completion_token,
+        };
+        render::done(self.ask(request, sure(parse)).await?, wire::AbandonActivityTaskResponse {})
+    }
+
+    async fn abandon_task_orchestrator_work_item(
+        &self,
+        request: Request<wire::AbandonOrchestrationTaskRequest>,
+    ) -> Answered<wire::AbandonOrchestrationTaskResponse> {
+        let parse = |request: wire::AbandonOrchestrationTaskRequest| Command::Abandon {
+            kind: WorkKind::Turn,
+            token: request.completion_token,
+        };
+        render::done(self.ask(request, sure(parse)).await?, wire::AbandonOrchestrationTaskResponse {})
+    }
+
+    async fn abandon_task_entity_work_item(
+        &self,
+        request: Request<wire::AbandonEntityTaskRequest>,
+    ) -> Answered<wire::AbandonEntityTaskResponse> {
+        let parse = |request: wire::AbandonEntityTaskRequest| Command::Abandon {
+            kind: WorkKind::Batch,
+            token: request.completion_token,
+        };
+        render::done(self.ask(request, sure(parse)).await?, wire::AbandonEntityTaskResponse {})
+    }
+
+    async fn skip_graceful_orchestration_terminations(
+        &self,
+        request: Request<wire::SkipGracefulOrchestrationTerminationsRequest>,
+    ) -> Answered<wire::SkipGracefulOrchestrationTerminationsResponse> {
+        self.hub(&request)?;
+        // As the official emulator answers it (wire-semantics B.15).
+        Err(Status::unimplemented(
+            "the emulator does not skip graceful terminations; terminate the instances instead",
+        ))
+    }
+}

@@ -1,0 +1,106 @@
+//! Serves the two streams: work items, and history.
+
+use super::{Service, metadata};
+use crate::emulator::dispatch::Items;
+use crate::emulator::engine::command::{Command, Offer, Reply};
+use crate::model::InstanceId;
+use crate::wire;
+use bytes::Bytes;
+use futures_util::stream::Stream;
+use http::HeaderMap;
+use prost::encoding::{WireType, encode_key, encode_varint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tonic::Status;
+
+/// How many bytes a chunk of history has before the next one begins.
+const CHUNK: usize = 1 << 20;
+
+/// A stream of encoded work items.
+pub(super) struct WorkItems {
+    items: Items,
+    ended: bool,
+}
+
+impl Stream for WorkItems {
+    type Item = Result<Bytes, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match self.items.poll_next(cx) {
+            Poll::Ready(Some(item)) => Poll::Ready(Some(Ok(item))),
+            Poll::Ready(None) => {
+                self.ended = true;
+                // Never CANCELLED: some workers take that as "stop for good" (wire-semantics A.6, rule 4).
+                let status = Status::unavailable("the task hub is shutting down; connect again");
+                Poll::Ready(Some(Err(status)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Service {
+    /// `GetWorkItems`: the stream stands, and its headers are out, before any work is.
+    pub(super) fn work_items(
+        &self,
+        headers: &HeaderMap,
+        request: wire::GetWorkItemsRequest,
+    ) -> Result<WorkItems, Status> {
+        let hub = self.hubs.of(headers)?;
+        // Zero and less mean that no limit is given (wire-semantics A.6).
+        let limit = |given: i32| usize::try_from(given).ok().filter(|limit| *limit > 0);
+        let named = Some(request.worker_instance_id.clone()).filter(|name| !name.is_empty());
+        let offer = Offer {
+            turns: limit(request.max_concurrent_orchestration_work_items),
+            activities: limit(request.max_concurrent_activity_work_items),
+            batches: limit(request.max_concurrent_entity_work_items),
+            history_streaming: request
+                .capabilities()
+                .any(|capability| capability == wire::WorkerCapability::HistoryStreaming),
+            sticky: metadata::sticky(headers),
+            worker: metadata::worker(headers).or(named),
+            filters: request.work_item_filters,
+        };
+        Ok(WorkItems { items: hub.open(offer)?, ended: false })
+    }
+
+    /// `StreamInstanceHistory`, in chunks.
+    pub(super) async fn history(
+        &self,
+        headers: &HeaderMap,
+        request: wire::StreamInstanceHistoryRequest,
+    ) -> Result<Vec<Bytes>, Status> {
+        let hub = self.hubs.of(headers)?;
+        let command = Command::History {
+            id: InstanceId::unchecked(request.instance_id),
+            execution: request.execution_id,
+            in_flight: request.for_work_item_processing,
+        };
+        match hub.ask(command).await? {
+            Reply::History(events) => Ok(chunks(events)),
+            _ => Err(super::render::unexpected()),
+        }
+    }
+}
+
+/// Encodes `HistoryChunk`s from encoded events.
+fn chunks(events: Vec<Bytes>) -> Vec<Bytes> {
+    const EVENTS: u32 = 1;
+    let mut chunks = Vec::new();
+    let mut chunk = Vec::new();
+    for event in events {
+        if !chunk.is_empty() && chunk.len() + event.len() > CHUNK {
+            chunks.push(std::mem::take(&mut chunk).into());
+        }
+        encode_key(EVENTS, WireType::LengthDelimited, &mut chunk);
+        encode_varint(event.len() as u64, &mut chunk);
+        chunk.extend_from_slice(&event);
+    }
+    if !chunk.is_empty() {
+        chunks.push(chunk.into());
+    }
+    chunks
+}
