@@ -2,5 +2,11 @@
 
 mod replay {
     mod combinators;
+    mod control;
+    mod entities;
+    mod retries;
+    mod rules;
+    mod special;
     mod story;
+    mod waiting;
 }

@@ -263,7 +263,13 @@ impl OrchestrationContext {
     /// What was accepted; a refusal of something that nobody awaits fails the orchestration.
     #[track_caller]
     fn accepted<T>(&self, asked: Result<T, Refused>) -> Option<T> {
-        asked.map_err(|why| self.0.refuse(&why, Location::caller())).ok()
+        match asked {
+            Ok(accepted) => Some(accepted),
+            Err(why) => {
+                self.0.refuse(&why, Location::caller());
+                None
+            }
+        }
     }
 
     fn operation_name<F: 'static>(&self) -> Result<String, Refused> {
