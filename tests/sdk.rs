@@ -6,3 +6,5 @@ mod connection;
 mod identity;
 #[path = "sdk/scheduler.rs"]
 mod scheduler;
+#[path = "sdk/worker.rs"]
+mod worker;

@@ -1,11 +1,13 @@
 //! Tells how identity travels: over TLS, with every call, fresh, and unseen.
 
 use crate::scheduler::Scheduler;
+use crate::worker::{activity, registry};
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use taskhub::clock::{Clock, ManualClock};
 use taskhub::model::Timestamp;
+use taskhub::sdk::Worker;
 use taskhub::sdk::auth::{SCOPE, Token, TokenFuture, TokenSource};
 use taskhub::sdk::client::Client;
 use taskhub::sdk::connect::Target;
@@ -86,4 +88,24 @@ async fn every_call_carries_hub_name_and_token_and_the_token_is_never_seen() {
     let logged = String::from_utf8(log().lock().unwrap().clone()).unwrap();
     assert!(logged.contains("h2"), "this test sees what the connection logs");
     assert!(!logged.contains(SECRET), "a token was logged");
+}
+
+#[tokio::test]
+async fn the_token_of_a_worker_is_renewed_while_its_stream_lives() {
+    let (scheduler, trust) = Scheduler::tls();
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let worker =
+        Worker::to(target(&scheduler, trust, &clock), registry()).silence(Duration::MAX).start().unwrap();
+    worker.connected().await;
+    scheduler.hand_out(activity("square", 1, "2"));
+    scheduler.activities(1).await;
+    clock.advance(Duration::from_secs(56 * 60));
+    scheduler.hand_out(activity("square", 2, "3"));
+    scheduler.activities(2).await;
+    let tokens = |calls: Vec<crate::scheduler::Call>| {
+        calls.iter().map(|call| call.header("authorization").to_owned()).collect::<Vec<_>>()
+    };
+    let given = |number| format!("Bearer {SECRET}-{number}");
+    assert_eq!(tokens(scheduler.calls("get_work_items", 1).await), [given(1)]);
+    assert_eq!(tokens(scheduler.calls("complete_activity_task", 2).await), [given(1), given(2)]);
 }

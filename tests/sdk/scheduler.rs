@@ -66,7 +66,7 @@ impl Scheduler {
     }
 
     fn start(mut server: Server) -> Self {
-        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap().with_nodelay(Some(true));
         let address = incoming.local_addr().unwrap();
         let shared = Arc::new(Shared {
             calls: watch::Sender::default(),

@@ -1,0 +1,296 @@
+//! Tells how a worker behaves towards a scheduler that is not always well.
+
+use crate::scheduler::Scheduler;
+use futures::future::{Either, select};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use taskhub::clock::ManualClock;
+use taskhub::model::{Timestamp, event};
+use taskhub::sdk::connect::Target;
+use taskhub::sdk::{
+    ActivityContext, Client, Failure, OrchestrationContext, Registry, RunningWorker, Worker, worker,
+};
+use taskhub::wire::orchestrator_action::OrchestratorActionType as Action;
+use taskhub::wire::{self, WorkItem, work_item::Request};
+use tokio::sync::Notify;
+use tonic::{Code, Status};
+
+async fn square(i: u32) -> Result<u32, Failure> {
+    Ok(i * i)
+}
+
+async fn explode(why: String) -> Result<(), Failure> {
+    panic!("{why}")
+}
+
+async fn sum(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
+    Ok(ctx.call(square, n).await? + ctx.call(square, n + 1).await?)
+}
+
+pub fn registry() -> Registry {
+    Registry::new().activity(square).activity(explode).orchestration(sum)
+}
+
+pub fn activity(name: &str, task_id: i32, input: &str) -> WorkItem {
+    let instance = wire::OrchestrationInstance { instance_id: "a".into(), execution_id: Some("e".into()) };
+    let request = wire::ActivityRequest {
+        name: name.into(),
+        input: Some(input.into()),
+        orchestration_instance: Some(instance),
+        task_id,
+        ..Default::default()
+    };
+    let completion_token = format!("token-{task_id}");
+    WorkItem { request: Some(Request::ActivityRequest(request)), completion_token }
+}
+
+fn target(scheduler: &Scheduler) -> Target {
+    Target::new(&format!("http://{}", scheduler.address)).unwrap()
+}
+
+async fn at_work(worker: Worker) -> RunningWorker {
+    let running = worker.start().unwrap();
+    running.connected().await;
+    running
+}
+
+/// Turns the clock until something has happened.
+///
+/// Between two turns a call goes to the scheduler and back, so that whoever waits for an answer gets it long before
+/// his patience ends by this clock.
+async fn turning<T>(scheduler: &Scheduler, clock: &ManualClock, happens: impl Future<Output = T>) -> T {
+    let client = Client::lazy(target(scheduler)).unwrap();
+    let mut happens = pin!(happens);
+    loop {
+        match select(&mut happens, pin!(client.get("a"))).await {
+            Either::Left((outcome, _)) => return outcome,
+            Either::Right(_) => clock.advance(Duration::from_millis(250)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_activity_that_panics_fails_alone() {
+    let scheduler = Scheduler::plain();
+    let _worker = at_work(Worker::to(target(&scheduler), registry())).await;
+    scheduler.hand_out(activity("explode", 1, "\"boom\""));
+    scheduler.activities(1).await;
+    scheduler.hand_out(activity("square", 2, "7"));
+    scheduler.hand_out(activity("nobody", 3, "7"));
+    let answers = scheduler.activities(3).await;
+    let failure = answers[0].failure_details.as_ref().unwrap();
+    assert!(failure.error_message.contains("boom"), "{failure:?}");
+    assert_eq!(answers[1].result.as_deref(), Some("49"));
+    assert_eq!((answers[1].completion_token.as_str(), answers[1].task_id), ("token-2", 2));
+    let failure = answers[2].failure_details.as_ref().unwrap();
+    assert_eq!((failure.error_type.as_str(), failure.is_non_retriable), ("ActivityTaskNotFound", true));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_heard_is_said_again_and_one_for_lost_work_is_not() {
+    let scheduler = Scheduler::plain();
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry());
+    let worker = at_work(worker.silence(Duration::MAX)).await;
+    scheduler.refuse_next(Code::Unavailable);
+    scheduler.refuse_next(Code::Internal);
+    scheduler.refuse_next(Code::NotFound);
+    scheduler.hand_out(activity("square", 1, "3"));
+    let answers = turning(&scheduler, &clock, scheduler.activities(3)).await;
+    assert!(answers.iter().all(|answer| answer == &answers[0]));
+    scheduler.hand_out(activity("square", 2, "4"));
+    let answers = scheduler.activities(4).await;
+    assert_eq!(answers[3].task_id, 2, "nothing more was said about the first");
+    drop(worker);
+}
+
+#[tokio::test]
+async fn a_result_that_the_scheduler_refuses_becomes_a_failure_that_says_why() {
+    let scheduler = Scheduler::plain();
+    let _worker = at_work(Worker::to(target(&scheduler), registry())).await;
+    scheduler.refuse_next(Code::ResourceExhausted);
+    scheduler.hand_out(activity("square", 1, "3"));
+    let answers = scheduler.activities(2).await;
+    let failure = answers[1].failure_details.as_ref().unwrap();
+    assert_eq!((failure.error_type.as_str(), answers[1].result.as_deref()), ("AnswerRefused", None));
+    assert!(failure.error_message.contains("told to refuse"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_silent_for_two_minutes_is_taken_for_dead() {
+    let scheduler = Scheduler::plain();
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let worker = at_work(Worker::to(target(&scheduler).clock(clock.clone()), registry())).await;
+    clock.advance(Duration::from_secs(119));
+    scheduler.hand_out(WorkItem {
+        request: Some(Request::HealthPing(wire::HealthPing {})),
+        completion_token: String::new(),
+    });
+    scheduler.hand_out(activity("square", 1, "3"));
+    scheduler.activities(1).await;
+    clock.advance(Duration::from_secs(119));
+    scheduler.hand_out(activity("square", 2, "3"));
+    scheduler.activities(2).await;
+    assert_eq!(scheduler.calls("get_work_items", 1).await.len(), 1, "it was heard in time");
+    turning(&scheduler, &clock, worker.connections_made(2)).await;
+    scheduler.hand_out(activity("square", 3, "3"));
+    turning(&scheduler, &clock, scheduler.activities(3)).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_however_it_ends_is_opened_again() {
+    let scheduler = Scheduler::plain();
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry()).silence(Duration::MAX);
+    let worker = at_work(worker).await;
+    for (times, how) in
+        [Ok(()), Err(Status::unavailable("restart")), Err(Status::cancelled("no"))].into_iter().enumerate()
+    {
+        scheduler.end_stream(how);
+        turning(&scheduler, &clock, worker.connections_made(times as u64 + 2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_history_is_fetched_before_its_turn_is_run() {
+    let scheduler = Scheduler::plain();
+    let _worker = at_work(Worker::to(target(&scheduler), registry())).await;
+    let now = Timestamp::from_micros(1_000_000);
+    let started =
+        wire::ExecutionStartedEvent { name: "sum".into(), input: Some("3".into()), ..Default::default() };
+    let scheduled =
+        wire::ScheduleTaskAction { name: "square".into(), input: Some("3".into()), ..Default::default() };
+    scheduler.set_history(vec![
+        event::orchestrator_started(now),
+        event::execution_started(now, started),
+        event::task_scheduled(1, now, scheduled),
+    ]);
+    let request = wire::OrchestratorRequest {
+        instance_id: "a".into(),
+        execution_id: Some("e".into()),
+        new_events: vec![event::orchestrator_started(now), event::task_completed(now, 1, Some("9".into()))],
+        requires_history_streaming: true,
+        ..Default::default()
+    };
+    scheduler.hand_out(WorkItem {
+        request: Some(Request::OrchestratorRequest(request)),
+        completion_token: "t".into(),
+    });
+    let turns = scheduler.turns(1).await;
+    assert_eq!(turns[0].completion_token, "t");
+    let [action] = turns[0].actions.as_slice() else { panic!("{turns:?}") };
+    let Some(Action::ScheduleTask(task)) = &action.orchestrator_action_type else { panic!("{action:?}") };
+    assert_eq!((action.id, task.input.as_deref()), (2, Some("4")));
+}
+
+static LET_GO: AtomicBool = AtomicBool::new(false);
+
+async fn spins(_: OrchestrationContext, _: ()) -> Result<(), Failure> {
+    while !LET_GO.load(Ordering::Acquire) {
+        std::hint::spin_loop();
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_orchestrator_that_never_yields_fails_by_name_and_others_go_on() {
+    let scheduler = Scheduler::plain();
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry().orchestration(spins))
+        .silence(Duration::MAX)
+        .orchestrator_threads(1);
+    let _worker = at_work(worker).await;
+    let turn = |name: &str, input: &str| {
+        let now = Timestamp::from_micros(1_000_000);
+        let started = wire::ExecutionStartedEvent {
+            name: name.into(),
+            input: Some(input.into()),
+            ..Default::default()
+        };
+        let request = wire::OrchestratorRequest {
+            instance_id: name.into(),
+            new_events: vec![event::orchestrator_started(now), event::execution_started(now, started)],
+            ..Default::default()
+        };
+        WorkItem { request: Some(Request::OrchestratorRequest(request)), completion_token: name.into() }
+    };
+    scheduler.hand_out(turn("spins", "null"));
+    scheduler.hand_out(turn("sum", "3"));
+    let turns = turning(&scheduler, &clock, scheduler.turns(2)).await;
+    LET_GO.store(true, Ordering::Release);
+    let stuck = turns.iter().find(|turn| turn.completion_token == "spins").unwrap();
+    let Some(Action::CompleteOrchestration(complete)) = &stuck.actions[0].orchestrator_action_type else {
+        panic!("{stuck:?}")
+    };
+    assert_eq!(complete.failure_details.as_ref().unwrap().error_type, "OrchestratorStuck");
+    let other = turns.iter().find(|turn| turn.completion_token == "sum").unwrap();
+    assert!(matches!(other.actions[0].orchestrator_action_type, Some(Action::ScheduleTask(_))));
+}
+
+/// An activity that ends when it is let go, or when it is cancelled.
+struct Gate {
+    began: Notify,
+    go: Notify,
+}
+
+async fn waits(gate: Arc<Gate>, ctx: ActivityContext, _: ()) -> Result<String, Failure> {
+    gate.began.notify_one();
+    tokio::select! {
+        () = gate.go.notified() => Ok("done".into()),
+        () = ctx.cancelled() => Ok("cancelled".into()),
+    }
+}
+
+#[tokio::test]
+async fn stopping_waits_for_what_has_begun_and_begins_nothing_more() {
+    let scheduler = Scheduler::plain();
+    let gate = Arc::new(Gate { began: Notify::new(), go: Notify::new() });
+    let registry = registry().activity_on(gate.clone(), waits);
+    let worker = at_work(Worker::to(target(&scheduler), registry)).await;
+    scheduler.hand_out(activity("waits", 1, "null"));
+    gate.began.notified().await;
+    let mut stopping = pin!(worker.stop());
+    assert!(futures::poll!(&mut stopping).is_pending());
+    scheduler.hand_out(activity("square", 2, "2"));
+    gate.go.notify_one();
+    stopping.await;
+    let answers = scheduler.activities(1).await;
+    assert_eq!(answers.len(), 1);
+    assert_eq!(answers[0].result.as_deref(), Some("\"done\""));
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_answers_for_nothing() {
+    let scheduler = Scheduler::plain();
+    let gate = Arc::new(Gate { began: Notify::new(), go: Notify::new() });
+    let registry = registry().activity_on(gate.clone(), waits);
+    let worker = at_work(Worker::to(target(&scheduler), registry)).await;
+    scheduler.hand_out(activity("waits", 1, "null"));
+    gate.began.notified().await;
+    worker.kill().await;
+    assert!(!scheduler.all_calls().iter().any(|call| call.rpc == "complete_activity_task"));
+}
+
+#[tokio::test]
+async fn a_function_that_is_registered_twice_keeps_the_worker_from_starting() {
+    let twice = registry().activity(square);
+    let error = Worker::to(Target::new("http://localhost:1").unwrap(), twice).start().unwrap_err();
+    assert!(matches!(error, worker::Error::Registry(_)), "{error:?}");
+    assert!(error.to_string().contains("\"square\" is registered twice"), "{error}");
+}
+
+#[tokio::test]
+async fn a_worker_says_who_it_is() {
+    let scheduler = Scheduler::plain();
+    let worker = at_work(Worker::to(target(&scheduler).hub("orders"), registry()).id("w-1")).await;
+    let calls = scheduler.calls("get_work_items", 1).await;
+    for call in scheduler.calls("hello", 1).await.iter().chain(&calls) {
+        assert_eq!((call.header("workerid"), call.header("taskhub")), ("w-1", "orders"));
+        assert!(call.header("x-user-agent").contains("Worker"));
+    }
+    assert_eq!(calls[0].header("x-taskhub-sticky"), "1");
+    assert_eq!(worker.id(), "w-1");
+}
