@@ -6,5 +6,7 @@ mod connection;
 mod identity;
 #[path = "sdk/scheduler.rs"]
 mod scheduler;
+#[path = "sdk/together.rs"]
+mod together;
 #[path = "sdk/worker.rs"]
 mod worker;

@@ -1,0 +1,260 @@
+//! Tells what client, worker and emulator do together, when all is well and when things are killed.
+
+use futures::StreamExt;
+use futures::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use taskhub::emulator::Emulator;
+use taskhub::model::{Kind, Status};
+use taskhub::sdk::{
+    ActivityContext, Client, ClientError, DurableError, EventKey, Failure, OrchestrationContext, Purge,
+    Query, Registry, Reuse, RunningWorker, TaskError, Worker,
+};
+use taskhub::wire::{HistoryEvent, history_event::EventType};
+use tokio::sync::Notify;
+
+/// Long enough for a busy machine; nothing waits for it unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize, thiserror::Error)]
+enum Wrong {
+    #[error("{0} is odd")]
+    Odd(u32),
+}
+impl DurableError for Wrong {}
+
+async fn square(i: u32) -> Result<u32, Failure> {
+    Ok(i * i)
+}
+
+async fn half(i: u32) -> Result<u32, Wrong> {
+    if i % 2 == 0 { Ok(i / 2) } else { Err(Wrong::Odd(i)) }
+}
+
+async fn fan(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
+    let tasks: Vec<_> = (1..=n).map(|i| ctx.call(square, i)).collect();
+    join_all(tasks).await.into_iter().try_fold(0, |sum, result| Ok(sum + result?))
+}
+
+async fn halve(ctx: OrchestrationContext, i: u32) -> Result<u32, Wrong> {
+    ctx.call(half, i).await.map_err(|error| match error {
+        TaskError::App(wrong) => wrong,
+        _ => Wrong::Odd(0),
+    })
+}
+
+const GO: EventKey<u32> = EventKey::new("Go");
+
+async fn waits_for_go(ctx: OrchestrationContext, _: ()) -> Result<u32, Failure> {
+    Ok(ctx.event(GO).await?)
+}
+
+fn registry() -> Registry {
+    Registry::new()
+        .activity(square)
+        .activity(half)
+        .orchestration(fan)
+        .orchestration(halve)
+        .orchestration(waits_for_go)
+}
+
+async fn together() -> (Emulator, Client, RunningWorker) {
+    let emulator = Emulator::start().await.unwrap();
+    let client = Client::connect(&emulator.endpoint()).await.unwrap();
+    let worker = Worker::new(&client, registry()).start().unwrap();
+    (emulator, client, worker)
+}
+
+fn sum_of_squares(n: u32) -> u32 {
+    (1..=n).map(|i| i * i).sum()
+}
+
+fn kinds(history: &[HistoryEvent]) -> Vec<Kind> {
+    history.iter().filter_map(|event| event.event_type.as_ref()).map(Kind::of).collect()
+}
+
+/// Every activity is scheduled once and completed once, by its own id.
+#[track_caller]
+fn is_without_duplicates(history: &[HistoryEvent], activities: usize) {
+    let (mut scheduled, mut completed) = (Vec::new(), Vec::new());
+    for event in history {
+        match event.event_type.as_ref() {
+            Some(EventType::TaskScheduled(_)) => scheduled.push(event.event_id),
+            Some(EventType::TaskCompleted(task)) => completed.push(task.task_scheduled_id),
+            _ => {}
+        }
+    }
+    completed.sort_unstable();
+    scheduled.sort_unstable();
+    assert_eq!(scheduled.len(), activities);
+    assert_eq!(scheduled, completed, "every activity ends once, and no other does");
+    scheduled.dedup();
+    assert_eq!(scheduled.len(), activities, "no activity is scheduled twice");
+}
+
+#[tokio::test]
+async fn a_fan_of_a_hundred_comes_back_whole() {
+    let (_emulator, client, worker) = together().await;
+    let run = client.start(fan, 100).id("f").tag("team", "a").await.unwrap();
+    assert_eq!(run.result_within(PATIENCE).await.unwrap(), sum_of_squares(100));
+    let history = run.history().await.unwrap();
+    is_without_duplicates(&history, 100);
+    assert_eq!(kinds(&history).last(), Some(&Kind::ExecutionCompleted));
+    let snapshot = run.snapshot().await.unwrap();
+    assert_eq!((snapshot.name(), snapshot.status()), ("fan", Status::Completed));
+    assert_eq!(snapshot.input::<u32>().unwrap(), Some(100));
+    assert_eq!(snapshot.tags().get("team").map(String::as_str), Some("a"));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn sticky_or_not_the_result_is_the_same() {
+    let emulator = Emulator::start().await.unwrap();
+    let client = Client::connect(&emulator.endpoint()).await.unwrap();
+    for (cache, id) in [(0, "full"), (1, "small"), (1_000, "sticky")] {
+        let worker = Worker::new(&client, registry()).sticky_cache(cache).start().unwrap();
+        let runs =
+            join_all((0..5).map(|i| client.start(fan, 20).id(format!("{id}-{i}")).into_future())).await;
+        for run in runs {
+            assert_eq!(run.unwrap().result_within(PATIENCE).await.unwrap(), sum_of_squares(20));
+        }
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_typed_error_arrives_as_what_it_was() {
+    let (_emulator, client, _worker) = together().await;
+    let even = client.start(halve, 8).await.unwrap();
+    assert_eq!(even.outcome().await.unwrap(), Ok(4));
+    let odd = client.start(halve, 9).await.unwrap();
+    assert_eq!(odd.outcome().await.unwrap(), Err(Wrong::Odd(9)));
+    let error = odd.result().await.unwrap_err();
+    assert!(matches!(&error, ClientError::Failed { .. }), "{error:?}");
+    assert_eq!(error.failure_as::<Wrong>(), Some(Wrong::Odd(9)));
+}
+
+#[tokio::test]
+async fn events_suspension_and_termination_reach_an_instance() {
+    let (_emulator, client, _worker) = together().await;
+    let run = client.start(waits_for_go, ()).await.unwrap();
+    run.started_within(PATIENCE).await.unwrap();
+    run.raise(GO, 7).await.unwrap();
+    assert_eq!(run.result_within(PATIENCE).await.unwrap(), 7);
+
+    let run = client.start(waits_for_go, ()).await.unwrap();
+    run.suspend("wait").await.unwrap();
+    run.raise(GO, 8).await.unwrap();
+    run.resume("go on").await.unwrap();
+    assert_eq!(run.result_within(PATIENCE).await.unwrap(), 8);
+
+    let run = client.start(waits_for_go, ()).await.unwrap();
+    run.terminate("enough").await.unwrap();
+    let error = run.result_within(PATIENCE).await.unwrap_err();
+    assert!(matches!(&error, ClientError::Terminated { output: Some(output), .. } if output == "\"enough\""));
+}
+
+#[tokio::test]
+async fn an_id_is_taken_until_its_holder_has_ended_or_may_be_replaced() {
+    let (_emulator, client, _worker) = together().await;
+    let first = client.start(waits_for_go, ()).id("one").await.unwrap();
+    let again = client.start(waits_for_go, ()).id("one").await.unwrap_err();
+    assert!(matches!(&again, ClientError::AlreadyExists { id, .. } if id == "one"), "{again:?}");
+    let second = client.start(fan, 3).id("one").reuse(Reuse::always()).await.unwrap();
+    assert_eq!(second.result_within(PATIENCE).await.unwrap(), 14);
+    assert_eq!(first.snapshot().await.unwrap().name(), "fan");
+    let never = client.start(fan, 3).id("one").reuse(Reuse::never()).await.unwrap_err();
+    assert!(matches!(never, ClientError::AlreadyExists { .. }));
+}
+
+#[tokio::test]
+async fn instances_are_listed_over_pages_and_purged() {
+    let (_emulator, client, _worker) = together().await;
+    for i in 0..25 {
+        let run =
+            client.start(fan, 1).id(format!("page-{i:02}")).tag("odd", (i % 2).to_string()).await.unwrap();
+        run.ended_within(PATIENCE).await.unwrap();
+    }
+    let query = Query::all().id_prefix("page-").status(Status::Completed).page_size(4);
+    let mut ids: Vec<_> =
+        client.query(query.clone()).map(|found| found.unwrap().id().to_owned()).collect().await;
+    ids.sort();
+    assert_eq!(ids, (0..25).map(|i| format!("page-{i:02}")).collect::<Vec<_>>());
+    assert_eq!(client.query(query.tag("odd", "1")).count().await, 12);
+    assert_eq!(client.list_ids(taskhub::sdk::ListIds::ended().page_size(7)).count().await, 25);
+    assert_eq!(client.handle::<(), ()>("page-00").purge().await.unwrap().deleted, 1);
+    assert_eq!(client.get("page-00").await.unwrap(), None);
+    assert_eq!(client.purge(Purge::ended()).await.unwrap().deleted, 24);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_found_and_waiting_has_an_end() {
+    let (_emulator, client, _worker) = together().await;
+    let nobody = client.handle::<u32, Failure>("nobody");
+    assert!(matches!(nobody.result().await, Err(ClientError::NotFound { .. })));
+    assert!(matches!(nobody.raise(GO, 1).await, Err(ClientError::NotFound { .. })));
+    let waiting = client.start(waits_for_go, ()).await.unwrap();
+    let over = waiting.result_within(Duration::from_millis(1)).await;
+    assert!(matches!(over, Err(ClientError::DeadlineExceeded { .. })), "{over:?}");
+    let other = taskhub::sdk::Target::new(&client.target().endpoint().to_string()).unwrap().hub("elsewhere");
+    let error = Client::to(other).await.unwrap_err();
+    assert!(matches!(&error, ClientError::HubNotFound { hub, .. } if hub == "elsewhere"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_client_may_come_before_the_worker() {
+    let emulator = Emulator::start().await.unwrap();
+    let client = Client::connect(&emulator.endpoint()).await.unwrap();
+    let run = client.start(fan, 10).await.unwrap();
+    assert_eq!(run.snapshot().await.unwrap().status(), Status::Pending);
+    let _worker = Worker::new(&client, registry()).start().unwrap();
+    assert_eq!(run.result_within(PATIENCE).await.unwrap(), 385);
+}
+
+/// Blocks in the first worker, and ends in the second.
+struct Stage {
+    in_first: Notify,
+    runs: AtomicU32,
+}
+
+async fn staged(stage: Arc<Stage>, _: ActivityContext, i: u32) -> Result<u32, Failure> {
+    if stage.runs.fetch_add(1, Ordering::SeqCst) == 0 {
+        stage.in_first.notify_one();
+        std::future::pending::<()>().await;
+    }
+    Ok(i + 1)
+}
+
+async fn calls_staged(ctx: OrchestrationContext, i: u32) -> Result<u32, Failure> {
+    Ok(ctx.activity(staged).call(i).await?)
+}
+
+#[tokio::test]
+async fn what_a_killed_worker_had_begun_another_one_ends() {
+    let emulator = Emulator::start().await.unwrap();
+    let client = Client::connect(&emulator.endpoint()).await.unwrap();
+    let stage = Arc::new(Stage { in_first: Notify::new(), runs: AtomicU32::new(0) });
+    let registry = Registry::new().orchestration(calls_staged).activity_on(stage.clone(), staged);
+    let first = Worker::new(&client, registry.clone()).start().unwrap();
+    let run = client.start(calls_staged, 1).await.unwrap();
+    stage.in_first.notified().await;
+    first.kill().await;
+    let _second = Worker::new(&client, registry).start().unwrap();
+    assert_eq!(run.result_within(PATIENCE).await.unwrap(), 2);
+    is_without_duplicates(&run.history().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_comes_back_to_an_emulator_that_comes_back() {
+    let emulator = Emulator::start().await.unwrap();
+    let port = emulator.address().port();
+    let client = Client::connect(&emulator.endpoint()).await.unwrap();
+    let worker = Worker::new(&client, registry()).start().unwrap();
+    assert_eq!(client.start(fan, 5).await.unwrap().result_within(PATIENCE).await.unwrap(), 55);
+    emulator.stop().await;
+    let emulator = Emulator::builder().port(port).start().await.unwrap();
+    worker.connections_made(2).await;
+    assert_eq!(client.start(fan, 5).await.unwrap().result_within(PATIENCE).await.unwrap(), 55);
+    drop(emulator);
+}
