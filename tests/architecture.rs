@@ -17,9 +17,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("entropy", &["model"]),
     ("emulator/engine", &["wire", "model"]),
     ("emulator/store", &["emulator/engine", "model"]),
-    ("emulator/dispatch", &["emulator/engine", "emulator/store", "clock", "entropy", "model"]),
+    ("emulator/dispatch", &["emulator/engine", "emulator/store", "clock", "entropy", "wire", "model"]),
     ("emulator/service", &["emulator/dispatch", "emulator/engine", "wire", "model", "clock"]),
-    ("emulator/health", &["emulator/dispatch", "model"]),
+    ("emulator/health", &["emulator/service", "model"]),
     (
         "emulator",
         &[
@@ -173,7 +173,7 @@ fn paths_are_found_in_groups_and_beside_code_but_not_in_comments_strings_and_tes
     let text = r#"
         use crate::{model::{Status, self}, wire}; // crate::not::this
         use super::store::Memory;
-        fn f<'a>(x: &'a str, c: char) -> crate::clock::At { g("crate::nor::this", '"', 'x'); super::super::sdk::run() }
+        pub(in crate::emulator) fn f<'a>(x: &'a str, c: char) -> crate::clock::At { g("crate::nor::this", '"', 'x'); super::super::sdk::run() }
         #[cfg(test)]
         mod tests { use crate::neither::this; }
     "#;

@@ -84,11 +84,13 @@ pub(crate) fn paths_in(code: &str, module: &str) -> Vec<Named> {
     named
 }
 
-/// Where `crate::` and `super::` begin a path.
+/// Where `crate::` and `super::` begin a path; one that says who may see something, `pub(in ..)`, imports nothing.
 fn starts(code: &str) -> impl Iterator<Item = (usize, &'static str)> + '_ {
     ["crate", "super"].into_iter().flat_map(move |keyword| {
         code.match_indices(keyword).filter_map(move |(at, _)| {
-            let begins = !code[..at].ends_with(|c: char| c.is_alphanumeric() || "_:$".contains(c));
+            let before = &code[..at];
+            let begins = !before.ends_with(|c: char| c.is_alphanumeric() || "_:$".contains(c));
+            let begins = begins && !before.ends_with("pub(in ");
             (begins && code[at + keyword.len()..].starts_with("::")).then_some((at, keyword))
         })
     })

@@ -1,3 +1,44 @@
-//! The `taskhub` command.
+//! The `taskhub` command: flags to builders, and an exit code at the end.
 
-fn main() {}
+mod arguments;
+mod demo;
+mod failure;
+mod healthcheck;
+mod items;
+mod logging;
+mod progress;
+mod remote;
+mod serve;
+mod signals;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match act(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("taskhub: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn act(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        // Neither needs a runtime: the emulator has its own, and the health check is two system calls.
+        Some(Command::Healthcheck(flags)) => Ok(healthcheck::healthcheck(&flags)?),
+        Some(Command::Emulator(flags)) => in_runtime(serve::serve(flags)),
+        Some(Command::Run(flags)) => in_runtime(remote::run(flags)),
+        Some(Command::History(flags)) => in_runtime(remote::history(flags)),
+        None => in_runtime(demo::demo(arguments.demo)),
+    }
+}
+
+/// Runs `future` on this thread.
+fn in_runtime(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::run)?;
+    runtime.block_on(future)
+}

@@ -1,0 +1,169 @@
+//! Declares the command line: flags, their environment variables and their defaults.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+/// The Durable Task Scheduler in Rust: without a command, the fan-out/fan-in demo.
+///
+/// Not affiliated with Microsoft; for development and tests only.
+#[derive(Debug, Parser)]
+#[command(name = "taskhub", version = VERSION, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    /// What to do; nothing: the demo.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// What the demo works on.
+    #[command(flatten)]
+    pub(crate) demo: Demo,
+}
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (protocol: durabletask 1.12.0)");
+
+/// Everything `taskhub` does beside the demo.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the emulator until it is told to stop
+    Emulator(Emulator),
+    /// Ask a running emulator whether it is well: exit code 0 or 1
+    Healthcheck(Healthcheck),
+    /// Start an orchestration by name, wait for its end and print its output
+    Run(Run),
+    /// Print what happened to an instance
+    History(History),
+}
+
+/// Where the demo's work items come from.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct Demo {
+    /// Work items, whole numbers with commas between them [default: 1 to 10]
+    #[arg(long, value_name = "N,N,...", allow_hyphen_values = true)]
+    pub(crate) items: Option<String>,
+    /// A file with a JSON array of whole numbers; - is standard input
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub(crate) items_file: Option<PathBuf>,
+    /// The work items 1 to N
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<NonZeroU32>,
+}
+
+/// How the emulator is run. Names as the official image has them, where it has them.
+#[derive(Debug, Args)]
+pub(crate) struct Emulator {
+    /// Address to listen on
+    #[arg(long, env = "DTS_EMULATOR_HOST", default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Port of the gRPC service; 0 takes a free one
+    #[arg(long, env = "DTS_GRPC_PORT", default_value_t = 8080)]
+    pub(crate) grpc_port: u16,
+    /// Port of the health page; 0 takes a free one
+    #[arg(long, env = "DTS_HTTP_PORT", default_value_t = 8081)]
+    pub(crate) http_port: u16,
+    /// Port of the dashboard; accepted, and nothing is served there yet
+    #[arg(long, env = "DTS_DASHBOARD_PORT", default_value_t = 8082)]
+    pub(crate) dashboard_port: u16,
+    /// Task hubs, with commas between them
+    #[arg(long, env = "DTS_TASK_HUB_NAMES", default_value = "default", value_name = "HUB,HUB,...")]
+    pub(crate) task_hubs: String,
+    /// Create a task hub when it is first used
+    #[arg(
+        long,
+        env = "DTS_USE_DYNAMIC_TASK_HUBS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_name = "BOOL",
+        value_parser = truth
+    )]
+    pub(crate) dynamic_task_hubs: Truth,
+    /// Least severe log that is written: trace, debug, info, warn, error, off, or .NET's names for them
+    #[arg(long, env = "DTS_EMULATOR_LOG_LEVEL", value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// How logs are written, to standard error
+    #[arg(long, env = "DTS_EMULATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// Write the ports and the connection string as JSON to this file once the emulator is ready
+    #[arg(long, env = "DTS_READY_FILE", value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// A yes or no that environment variables spell in many ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Truth(pub(crate) bool);
+
+fn truth(text: &str) -> Result<Truth, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(Truth(true)),
+        "false" | "0" | "no" | "off" | "" => Ok(Truth(false)),
+        _ => Err("say true or false".to_owned()),
+    }
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which emulator is asked for its health.
+#[derive(Debug, Args)]
+pub(crate) struct Healthcheck {
+    /// Address of the emulator
+    #[arg(long, env = "DTS_EMULATOR_HOST", default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Port of its health page
+    #[arg(long, env = "DTS_HTTP_PORT", default_value_t = 8081)]
+    pub(crate) http_port: u16,
+    /// Also ask whether this task hub is there
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hub: Option<String>,
+}
+
+/// Which scheduler a client command talks to.
+#[derive(Debug, Args)]
+pub(crate) struct Scheduler {
+    /// Where the scheduler is [default: what ENDPOINT or a connection string in the environment says]
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Its task hub [default: what TASKHUB or that connection string says]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) task_hub: Option<String>,
+}
+
+/// What is started, and with what.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Name of the orchestration, as its worker registered it
+    pub(crate) name: String,
+    /// Its input, as JSON
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) input: Option<String>,
+    /// Instance id [default: a new one]
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Print the instance id and do not wait for the end
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    #[command(flatten)]
+    pub(crate) scheduler: Scheduler,
+}
+
+/// Whose history is printed, and how.
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Instance id
+    pub(crate) id: String,
+    /// As a table [default: as a timeline]
+    #[arg(long)]
+    pub(crate) table: bool,
+    /// As JSON
+    #[arg(long, conflicts_with = "table")]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) scheduler: Scheduler,
+}

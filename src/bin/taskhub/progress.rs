@@ -1,0 +1,60 @@
+//! Shows how far the demo's work is: a bar on a terminal, plain lines otherwise, nothing for a few items.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Fewer items than this are done before anybody could read a bar.
+const WORTH_SHOWING: u64 = 1_000;
+
+/// Counts items as they are done, from any thread.
+pub(crate) struct Progress {
+    total: u64,
+    done: AtomicU64,
+    shown: Shown,
+}
+
+enum Shown {
+    Nothing,
+    Bar(ProgressBar),
+    Lines,
+}
+
+impl Progress {
+    /// Begins at nothing done of `total`.
+    pub(crate) fn new(total: u64) -> Self {
+        let shown = if total < WORTH_SHOWING {
+            Shown::Nothing
+        } else if std::io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} items, {per_sec}, {eta} left");
+            let bar = ProgressBar::new(total);
+            Shown::Bar(style.map(|style| bar.clone().with_style(style)).unwrap_or(bar))
+        } else {
+            Shown::Lines
+        };
+        Self { total, done: AtomicU64::new(0), shown }
+    }
+
+    /// One more is done.
+    pub(crate) fn one_more(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.inc(1),
+            // A line for every tenth part, also when an item is done twice.
+            Shown::Lines => {
+                let tenth = |done: u64| done * 10 / self.total;
+                if done <= self.total && tenth(done) > tenth(done - 1) {
+                    eprintln!("{done} of {} items done", self.total);
+                }
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Shown::Bar(bar) = &self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
