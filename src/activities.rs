@@ -52,7 +52,10 @@ pub struct Failed {
 }
 
 /// Lists the items to work on. Yours may read a queue, a table or a folder.
-#[expect(clippy::unnecessary_wraps, reason = "an activity may fail, even if this one does not")]
+///
+/// # Errors
+///
+/// None here; yours will have some.
 pub fn list_work_items(asked: Vec<i64>) -> Result<Vec<i64>, Failure> {
     Ok(asked)
 }

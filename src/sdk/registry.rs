@@ -218,7 +218,9 @@ impl Registry {
         let (name, path, dispatcher, operations, problems) = definition.into_parts();
         self.problems.extend(problems);
         let names = Arc::make_mut(&mut self.names);
-        operations.into_iter().for_each(|note| note(names));
+        for note in operations {
+            note(names);
+        }
         if let Some(first) = self.entities.get(&name).map(entity::Dispatcher::path) {
             self.problems.push(Invalid::Twice { kind: "entity", name, first, second: path });
         } else if name.is_empty() {
@@ -349,7 +351,7 @@ fn listed<T>(versions: &BTreeMap<Option<Arc<str>>, T>) -> Vec<String> {
     if versions.contains_key(&None) {
         return Vec::new();
     }
-    versions.keys().flatten().map(|version| version.to_string()).collect()
+    versions.keys().flatten().map(ToString::to_string).collect()
 }
 
 fn not_found(error_type: &str, kind: &str, name: &str) -> FailureDetails {

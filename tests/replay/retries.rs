@@ -1,6 +1,7 @@
 //! Tries again, in the orchestration's own time.
 
 use super::story::{Story, broke, completed, failed, fired};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use taskhub::model::Timestamp;
 use taskhub::sdk::*;
@@ -64,7 +65,7 @@ fn an_attempt_tells_its_number_and_which_call_it_belongs_to() {
         }),
         ..Default::default()
     };
-    let first = taskhub::wire::ActivityRequest { tags: Default::default(), task_id: 1, ..request.clone() };
+    let first = taskhub::wire::ActivityRequest { tags: BTreeMap::default(), task_id: 1, ..request.clone() };
     let (second, _) = ActivityContext::of(request, Cancellation::new());
     let (first, _) = ActivityContext::of(first, Cancellation::new());
     assert_eq!((first.attempt(), second.attempt()), (1, 2));

@@ -231,7 +231,7 @@ fn a_large_answer_is_split_so_that_every_part_fits() {
         completion_token: "token".into(),
         ..Default::default()
     };
-    assert_eq!(split_response(response.clone(), 1 << 20), [response.clone()]);
+    assert_eq!(split_response(response.clone(), 1 << 20), std::slice::from_ref(&response));
     let parts = split_response(response.clone(), 4_000);
     assert!(parts.len() > 2);
     for (index, part) in parts.iter().enumerate() {

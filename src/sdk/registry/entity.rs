@@ -36,9 +36,14 @@ pub struct EntityDef<S> {
     problems: Vec<Invalid>,
 }
 
+impl<S: Entity> Default for EntityDef<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<S: Entity> EntityDef<S> {
     /// The kind of entity that `S` is, without operations.
-    #[expect(clippy::new_without_default, reason = "an entity without operations is not a useful default")]
     pub fn new() -> Self {
         Self::with(S::NAME, type_name::<S>())
     }
@@ -118,7 +123,7 @@ impl<S> EntityDef<S> {
 }
 
 impl<S: EntityState> EntityDef<S> {
-    #[expect(clippy::type_complexity, reason = "taken apart at once by the registry")]
+    /// Its name, its path, how to run it, what to note of its operations, and what is wrong with it.
     pub(super) fn into_parts(self) -> (String, &'static str, Dispatcher, Vec<Note>, Vec<Invalid>) {
         let Self { name, path, operations, otherwise, notes, problems } = self;
         let open = move |text: Option<&str>| -> Result<Box<dyn Live>, FailureDetails> {
@@ -138,11 +143,13 @@ impl<S> fmt::Debug for EntityDef<S> {
     }
 }
 
+type Open = dyn Fn(Option<&str>) -> Result<Box<dyn Live>, FailureDetails> + Send + Sync;
+
 /// A kind of entity, its types hidden.
 #[derive(Clone)]
 pub(super) struct Dispatcher {
     path: &'static str,
-    open: Arc<dyn Fn(Option<&str>) -> Result<Box<dyn Live>, FailureDetails> + Send + Sync>,
+    open: Arc<Open>,
 }
 
 impl Dispatcher {

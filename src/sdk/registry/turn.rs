@@ -135,8 +135,12 @@ impl Turn<'_> {
         new: Vec<HistoryEvent>,
     ) -> TurnOutcome {
         self.applied = past.len() + new.len();
-        past.into_iter().for_each(|event| execution.feed(event, true));
-        new.into_iter().for_each(|event| execution.feed(event, false));
+        for event in past {
+            execution.feed(event, true);
+        }
+        for event in new {
+            execution.feed(event, false);
+        }
         let Answer { actions, custom_status, execution, fault } = execution.finish();
         let mut outcome = self.answer(actions);
         outcome.response.custom_status = custom_status;
@@ -154,7 +158,9 @@ impl Turn<'_> {
             Err(outcome) => return *outcome,
         };
         self.applied = new_history.len();
-        new_history.iter().for_each(|event| trial.feed(event.clone(), true));
+        for event in &new_history {
+            trial.feed(event.clone(), true);
+        }
         if let Some(differs) = trial.fault().filter(|fault| fault.error_type == NONDETERMINISM) {
             let message = format!(
                 "the instance cannot be rewound, because it has gone on after a failure: {}",

@@ -7,6 +7,7 @@ use super::failure::FailureDetails;
 use super::section::Hold;
 use super::slot::Outcome;
 use crate::wire::TaskFailureDetails;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -34,10 +35,8 @@ impl Core {
     fn take_open(&self, id: i32, wanted: fn(&Open) -> bool) -> Option<Open> {
         let open = &mut self.ledger.borrow_mut().open;
         match open.entry(id) {
-            std::collections::btree_map::Entry::Occupied(entry) if wanted(&entry.get().0) => {
-                Some(entry.remove().0)
-            }
-            _ => None,
+            Entry::Occupied(entry) if wanted(&entry.get().0) => Some(entry.remove().0),
+            Entry::Occupied(_) | Entry::Vacant(_) => None,
         }
     }
 

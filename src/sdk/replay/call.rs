@@ -155,9 +155,8 @@ impl<I, O, E> ActivityCall<I, O, E> {
 impl<I: Serialize, O, E> ActivityCall<I, O, E> {
     /// Schedules it.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "an input is given away")]
     pub fn call(mut self, input: I) -> Task<O, E> {
-        let input = encoded(&input, self.plan.name.as_deref().unwrap_or_default());
+        let input = encoded(input, self.plan.name.as_deref().unwrap_or_default());
         let (version, tags) = (self.plan.version.take(), std::mem::take(&mut self.plan.tags));
         self.plan.schedule(input, Location::caller(), |_, name, input| {
             Recipe::Activity(wire::ScheduleTaskAction {
@@ -192,13 +191,12 @@ impl<I, O, E> ChildCall<I, O, E> {
 impl<I: Serialize, O, E> ChildCall<I, O, E> {
     /// Starts it.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "an input is given away")]
     pub fn call(mut self, input: I) -> Task<O, E> {
         let core = Rc::clone(&self.plan.core);
         let name = self.plan.name.as_deref().unwrap_or_default();
         let input = match &core.ledger.borrow().section {
             Some(section) if section.is_held() => Err(Refused::ChildWhileLocked { name: name.to_owned() }),
-            _ => encoded(&input, name),
+            _ => encoded(input, name),
         };
         let default = || core.facts.child_version.as_deref().map(str::to_owned);
         let version = self.plan.version.take().or_else(default);

@@ -63,7 +63,7 @@ impl OrchestrationContext {
 
     /// Prepares the call of an activity: with a retry policy, a version, tags or another name.
     pub fn activity<F: Activity<M>, M>(&self, activity: F) -> ActivityCall<F::Input, F::Output, F::Error> {
-        let _ = activity;
+        drop(activity);
         ActivityCall::of::<F, M>(&self.0)
     }
 
@@ -74,7 +74,7 @@ impl OrchestrationContext {
 
     /// Prepares the start of a child: with an id, a version, a retry policy, tags or another name.
     pub fn orchestration<F: Orchestrator<M>, M>(&self, child: F) -> ChildCall<F::Input, F::Output, F::Error> {
-        let _ = child;
+        drop(child);
         ChildCall::of::<F, M>(&self.0)
     }
 
@@ -119,9 +119,9 @@ impl OrchestrationContext {
     ///
     /// A value that cannot be written as JSON fails the orchestration.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "a value that is sent is given away")]
+    #[expect(clippy::needless_pass_by_value, reason = "keys are constants; a borrow would only be noise")]
     pub fn send_event<T: Payload>(&self, instance_id: impl Into<String>, key: EventKey<T>, value: T) {
-        let Some(data) = self.accepted(encoded(&value, key.name())) else { return };
+        let Some(data) = self.accepted(encoded(value, key.name())) else { return };
         let instance = wire::OrchestrationInstance { instance_id: instance_id.into(), execution_id: None };
         let name = key.name().to_owned();
         let action = wire::SendEventAction { instance: Some(instance), name, data: Some(data) };
@@ -132,9 +132,8 @@ impl OrchestrationContext {
     ///
     /// A value that cannot be written as JSON fails the orchestration.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "so that literals and borrows read alike")]
     pub fn set_custom_status<T: Serialize>(&self, status: T) {
-        if let Some(status) = self.accepted(encoded(&status, "the custom status")) {
+        if let Some(status) = self.accepted(encoded(status, "the custom status")) {
             *self.0.status.borrow_mut() = Some(status);
         }
     }
@@ -149,9 +148,8 @@ impl OrchestrationContext {
     ///
     /// An input that the orchestrator would not read fails the execution here, not the next one there.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "so that literals and borrows read alike")]
     pub fn continue_as_new<I: Serialize, T>(&self, input: I) -> ContinueAsNew<T> {
-        let input = self.accepted(encoded(&input, &self.0.facts.name)).unwrap_or_default();
+        let input = self.accepted(encoded(input, &self.0.facts.name)).unwrap_or_default();
         ContinueAsNew::new(Rc::clone(&self.0), input)
     }
 
@@ -163,10 +161,10 @@ impl OrchestrationContext {
         operation: F,
         input: F::Input,
     ) -> Task<F::Output, F::Error> {
-        let _ = operation;
+        drop(operation);
         let name = entity.expect::<F::State>().and_then(|()| self.operation_name::<F>());
         match name {
-            Ok(name) => self.request(entity, name, &input),
+            Ok(name) => self.request(entity, name, input),
             Err(why) => Task::refused(Rc::clone(&self.0), why),
         }
     }
@@ -177,13 +175,13 @@ impl OrchestrationContext {
         &self,
         entity: &EntityId,
         operation: &str,
-        input: &I,
+        input: I,
     ) -> Task<O, Failure> {
         self.request(entity, operation.to_owned(), input)
     }
 
     #[track_caller]
-    fn request<I: Serialize, T, E>(&self, entity: &EntityId, operation: String, input: &I) -> Task<T, E> {
+    fn request<I: Serialize, T, E>(&self, entity: &EntityId, operation: String, input: I) -> Task<T, E> {
         let (core, target) = (&self.0, entity.to_string());
         let input =
             encoded(input, &operation).and_then(|input| match &mut core.ledger.borrow_mut().section {
@@ -223,21 +221,21 @@ impl OrchestrationContext {
         operation: F,
         input: F::Input,
     ) -> Signal {
-        let _ = operation;
+        drop(operation);
         let name = entity.expect::<F::State>().and_then(|()| self.operation_name::<F>());
-        self.signal(entity, name, &input)
+        self.signal(entity, name, input)
     }
 
     /// Signals an entity whose operation is only known by name.
     ///
     /// An input that cannot be written as JSON fails the orchestration.
     #[track_caller]
-    pub fn signal_entity_named<I: Serialize>(&self, entity: &EntityId, operation: &str, input: &I) -> Signal {
+    pub fn signal_entity_named<I: Serialize>(&self, entity: &EntityId, operation: &str, input: I) -> Signal {
         self.signal(entity, Ok(operation.to_owned()), input)
     }
 
     #[track_caller]
-    fn signal<I: Serialize>(&self, entity: &EntityId, name: Result<String, Refused>, input: &I) -> Signal {
+    fn signal<I: Serialize>(&self, entity: &EntityId, name: Result<String, Refused>, input: I) -> Signal {
         let id = self.0.next_id();
         let sent = name.and_then(|name| encoded(input, &name).map(|input| (name, input)));
         let Some((operation, input)) = self.accepted(sent) else {

@@ -166,9 +166,9 @@ impl EntityContext {
     where
         F: Operation<M>,
     {
-        let _ = operation;
+        drop(operation);
         let name = entity.expect::<F::State>().and_then(|()| self.names.of::<F>());
-        self.send(entity, name.map(|(name, _)| name), &input)
+        self.send(entity, name.map(|(name, _)| name), input)
     }
 
     /// Signals an entity whose operation is only known by name.
@@ -178,7 +178,7 @@ impl EntityContext {
         &mut self,
         entity: &EntityId,
         operation: &str,
-        input: &I,
+        input: I,
     ) -> SentSignal<'_> {
         self.send(entity, Ok(operation.to_owned()), input)
     }
@@ -187,7 +187,7 @@ impl EntityContext {
         &mut self,
         entity: &EntityId,
         name: Result<String, Refused>,
-        input: &I,
+        input: I,
     ) -> SentSignal<'_> {
         match name.and_then(|name| encoded(input, &name).map(|input| (name, input))) {
             Ok((name, input)) => {
@@ -213,10 +213,10 @@ impl EntityContext {
     where
         F: Orchestrator<M>,
     {
-        let _ = orchestrator;
+        drop(orchestrator);
         let id = self.mint();
         let named = self.names.of::<F>();
-        match named.and_then(|(name, version)| encoded(&input, &name).map(|input| (name, version, input))) {
+        match named.and_then(|(name, version)| encoded(input, &name).map(|input| (name, version, input))) {
             Ok((name, version, input)) => {
                 self.actions.push(Action::StartNewOrchestration(wire::StartNewOrchestrationAction {
                     instance_id: id.clone(),

@@ -48,6 +48,10 @@ impl Mark {
     }
 }
 
+/// A termination, and the output it asks for.
+#[derive(Debug)]
+struct Terminated(Option<String>);
+
 /// How the code has ended.
 #[derive(Debug)]
 enum Ended {
@@ -64,7 +68,7 @@ pub struct Execution {
     definition: Definition,
     future: Option<Running>,
     ended: Option<Ended>,
-    terminated: Option<Option<String>>,
+    terminated: Option<Terminated>,
     fault: Option<FailureDetails>,
     suspended: bool,
     /// What has arrived since it was suspended.
@@ -190,7 +194,7 @@ impl Execution {
         if self.fault.is_some() {
             // A termination ends even what has failed.
             if let Some(EventType::ExecutionTerminated(terminated)) = event.event_type {
-                self.terminated = Some(terminated.input);
+                self.terminated = Some(Terminated(terminated.input));
             }
             return;
         }
@@ -215,7 +219,7 @@ impl Execution {
                 }
             }
             Some(EventType::ExecutionTerminated(terminated)) => {
-                self.terminated.get_or_insert(terminated.input);
+                self.terminated.get_or_insert(Terminated(terminated.input));
             }
             Some(EventType::ExecutionSuspended(_)) => self.suspended = true,
             Some(EventType::ExecutionResumed(_)) => {
@@ -259,7 +263,7 @@ impl Execution {
                 core.task_ended(task.task_scheduled_id, Outcome::Value(task.result));
             }
             EventType::TaskFailed(task) => {
-                core.task_ended(task.task_scheduled_id, failed(task.failure_details))
+                core.task_ended(task.task_scheduled_id, failed(task.failure_details));
             }
             EventType::SubOrchestrationInstanceCompleted(child) => {
                 core.task_ended(child.task_scheduled_id, Outcome::Value(child.result));

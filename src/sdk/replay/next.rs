@@ -63,6 +63,6 @@ impl<T> Future for ContinueAsNew<T> {
 
 impl<T> fmt::Debug for ContinueAsNew<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ContinueAsNew").field("next", &self.next).finish()
+        f.debug_struct("ContinueAsNew").field("next", &self.next).finish_non_exhaustive()
     }
 }

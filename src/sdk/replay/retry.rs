@@ -6,6 +6,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+type Condition = dyn Fn(&FailureDetails) -> bool;
+
 /// How often and how fast a failed task is tried again.
 ///
 /// The engine follows it by itself, in the orchestration's own time: a call that nobody awaits yet is retried all the
@@ -19,7 +21,7 @@ pub struct RetryPolicy {
     longest: Option<Duration>,
     total: Option<Duration>,
     jitter: f64,
-    when: Option<Rc<dyn Fn(&FailureDetails) -> bool>>,
+    when: Option<Rc<Condition>>,
 }
 
 impl RetryPolicy {

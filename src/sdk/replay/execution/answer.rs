@@ -1,6 +1,6 @@
 //! Decides what an orchestrator's turn is answered with.
 
-use super::{Ended, Execution};
+use super::{Ended, Execution, Terminated};
 use crate::model::event;
 use crate::sdk::replay::core::{Core, Next};
 use crate::sdk::replay::failure::FailureDetails;
@@ -39,7 +39,7 @@ impl Execution {
         }
         let custom_status = self.core.status.borrow().clone();
         let answer = |actions, execution, fault| Answer { actions, custom_status, execution, fault };
-        if let Some(output) = self.terminated.take() {
+        if let Some(Terminated(output)) = self.terminated.take() {
             let completion = CompleteOrchestrationAction {
                 result: output,
                 ..with_status(OrchestrationStatus::Terminated)
