@@ -258,3 +258,71 @@ async fn a_worker_comes_back_to_an_emulator_that_comes_back() {
     assert_eq!(client.start(fan, 5).await.unwrap().result_within(PATIENCE).await.unwrap(), 55);
     drop(emulator);
 }
+
+/// Numbers from a seed, so that a run that went wrong can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+async fn two_fans(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
+    let first: Vec<_> = (1..=n).map(|i| ctx.call(counted, i)).collect();
+    let first: u32 = join_all(first).await.into_iter().try_fold(0, |sum, i| i.map(|i| sum + i))?;
+    let second: Vec<_> = (1..=n).map(|i| ctx.call(counted, i)).collect();
+    join_all(second).await.into_iter().try_fold(first, |sum, i| Ok(sum + i?))
+}
+
+/// How many activities have run in this process; what the kills are timed by.
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+async fn counted(i: u32) -> Result<u32, Failure> {
+    RUNS.fetch_add(1, Ordering::SeqCst);
+    tokio::task::yield_now().await;
+    square(i).await
+}
+
+#[tokio::test]
+async fn whatever_is_killed_under_load_nothing_is_lost_and_nothing_is_doubled() {
+    let seed = std::env::var("TASKHUB_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_124);
+    println!("TASKHUB_SEED={seed}");
+    let mut dice = Dice(seed);
+    let emulator = Emulator::start().await.unwrap();
+    let client = Client::connect(&emulator.endpoint()).await.unwrap();
+    let registry = Registry::new().activity(counted).orchestration(two_fans);
+    let start = |cache: usize| Worker::new(&client, registry.clone()).sticky_cache(cache).start().unwrap();
+    let mut workers = vec![start(1_000), start(0)];
+    let runs = join_all((0..40).map(|i| client.start(two_fans, 1 + i % 12).into_future())).await;
+    let runs: Vec<_> = runs.into_iter().map(Result::unwrap).collect();
+    let mut ended = std::pin::pin!(join_all(runs.iter().map(|run| run.ended_within(PATIENCE))));
+    // Kills a worker after a number of activities, as long as anything is left to be done.
+    for _ in 0..25 {
+        let until = RUNS.load(Ordering::SeqCst) + u32::try_from(dice.roll(30)).unwrap();
+        let ran = async {
+            while RUNS.load(Ordering::SeqCst) < until {
+                client.ping().await.unwrap();
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = &mut ended => break,
+            () = ran => {}
+        }
+        let victim = usize::try_from(dice.roll(workers.len() as u64)).unwrap();
+        let cache = [0, 2, 1_000][usize::try_from(dice.roll(3)).unwrap()];
+        let killed = std::mem::replace(&mut workers[victim], start(cache));
+        match dice.roll(3) {
+            0 => drop(killed),
+            1 => killed.kill().await,
+            _ => killed.stop().await,
+        }
+    }
+    for (run, i) in runs.iter().zip(0..) {
+        let n = 1 + i % 12;
+        assert_eq!(run.result_within(PATIENCE).await.unwrap(), 2 * sum_of_squares(n), "seed {seed}, run {i}");
+        is_without_duplicates(&run.history().await.unwrap(), 2 * n as usize);
+    }
+}
