@@ -1,0 +1,26 @@
+//! Runs the sample's worker: one of two terminals, `client.rs` is the other.
+//!
+//! ```sh
+//! ENDPOINT=http://localhost:8080 TASKHUB=default cargo run --example worker
+//! ```
+//!
+//! `http://` is plain, for an emulator; `https://` is TLS, with the identity that this machine has. With nothing set it
+//! is the emulator at <http://localhost:8080>.
+
+use taskhub::orchestration;
+use taskhub::sdk::{Target, Worker};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_env_filter("info").init();
+    let target = Target::from_env()?;
+    println!("working for {target}; stop with ctrl-c");
+    let interrupted = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            eprintln!("ctrl-c cannot be heard: {error}");
+        }
+    };
+    // What has begun ends before this returns.
+    Worker::to(target, orchestration::registry()).run_until(interrupted).await?;
+    Ok(())
+}
