@@ -1,0 +1,232 @@
+//! Measures the workloads of docs/performance.md, each beside what gRPC itself allows in the same run.
+//!
+//! `cargo bench --bench workloads` runs the usual ones; `cargo bench --bench workloads -- fan 10000` runs one;
+//! `--replay` turns sticky turns off, so that history is sent in full as it is to other SDKs; `--runs N` says
+//! how often each is run (the median is printed, and the fastest and the slowest).
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(clippy::cast_precision_loss, reason = "figures are printed with three digits")]
+
+#[path = "workloads/ceiling.rs"]
+mod ceiling;
+#[path = "workloads/tasks.rs"]
+mod tasks;
+
+use std::time::{Duration, Instant};
+use taskhub::emulator::Emulator;
+use taskhub::sdk::client::Client;
+use taskhub::sdk::worker::Worker;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the system gives a runtime")
+}
+
+/// One workload: its name and its size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Workload {
+    /// One orchestration, N parallel activities.
+    Fan(u32),
+    /// One orchestration, N activities one after another.
+    Chain(u32),
+    /// M orchestrations of 10 parallel activities, 16 at a time.
+    Many(u32),
+    /// Fan N whose completions arrive one per turn.
+    Trickle(u32),
+    /// An emulator started, called and stopped.
+    Startup,
+    /// N emulators alive at once in this process.
+    Hubs(u32),
+}
+
+const USUAL: &[Workload] = &[
+    Workload::Startup,
+    Workload::Hubs(1_000),
+    Workload::Fan(10),
+    Workload::Fan(100),
+    Workload::Fan(1_000),
+    Workload::Fan(10_000),
+    Workload::Fan(100_000),
+    Workload::Chain(100),
+    Workload::Chain(1_000),
+    Workload::Chain(10_000),
+    Workload::Many(1_000),
+    Workload::Trickle(2_000),
+];
+
+struct Options {
+    workloads: Vec<Workload>,
+    replay: bool,
+    runs: usize,
+}
+
+/// Reads the command line; cargo adds `--bench`, which means nothing here.
+fn options() -> Result<Options, String> {
+    let mut options = Options { workloads: Vec::new(), replay: false, runs: 5 };
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    while let Some(word) = words.next() {
+        let mut size = |what: &str| -> Result<u32, String> {
+            let word = words.next().ok_or_else(|| format!("{what} wants a number"))?;
+            word.replace(['_', ','], "").parse().map_err(|_| format!("{what} wants a number, not '{word}'"))
+        };
+        match word.as_str() {
+            "--replay" => options.replay = true,
+            "--runs" => options.runs = size("--runs")?.max(1) as usize,
+            "startup" => options.workloads.push(Workload::Startup),
+            "fan" => options.workloads.push(Workload::Fan(size("fan")?)),
+            "chain" => options.workloads.push(Workload::Chain(size("chain")?)),
+            "many" => options.workloads.push(Workload::Many(size("many")?)),
+            "trickle" => options.workloads.push(Workload::Trickle(size("trickle")?)),
+            "hubs" => options.workloads.push(Workload::Hubs(size("hubs")?)),
+            other => {
+                return Err(format!("no workload '{other}': fan, chain, many, trickle, hubs or startup"));
+            }
+        }
+    }
+    if options.workloads.is_empty() {
+        options.workloads = USUAL.to_vec();
+    }
+    Ok(options)
+}
+
+/// The runs of one workload, fastest first.
+struct Runs(Vec<Duration>);
+
+impl Runs {
+    fn of(count: usize, mut run: impl FnMut() -> Duration) -> Self {
+        let mut took: Vec<_> = (0..count).map(|_| run()).collect();
+        took.sort();
+        Self(took)
+    }
+
+    fn median(&self) -> Duration {
+        self.0[self.0.len() / 2]
+    }
+}
+
+fn main() {
+    let options = match options() {
+        Ok(options) => options,
+        Err(what) => {
+            eprintln!("{what}");
+            std::process::exit(2);
+        }
+    };
+    let ceiling = |in_flight| {
+        let trips = 50_000;
+        let runs = Runs::of(3, || ceiling::measure(trips, in_flight));
+        trips as f64 / runs.median().as_secs_f64()
+    };
+    let (alone, crowd) = (ceiling(1), ceiling(256));
+    println!("raw gRPC round trips: {alone:.0}/s one at a time, {crowd:.0}/s with 256 under way");
+    println!("turns: {}\n", if options.replay { "full history every turn" } else { "sticky" });
+    println!(
+        "{:<16} {:>10} {:>10} {:>10}   {:>12} {:>14}",
+        "workload", "median", "fastest", "slowest", "each", "of the ceiling"
+    );
+    for &workload in &options.workloads {
+        let runs = Runs::of(options.runs, || run(workload, options.replay));
+        print_line(workload, &runs, alone, crowd);
+    }
+    println!("\npeak memory of this process: {} MB", peak_memory_mb());
+}
+
+fn print_line(workload: Workload, runs: &Runs, alone: f64, crowd: f64) {
+    // A step of a chain is two round trips one after the other: a turn and an activity.
+    let (name, steps, unit, ceiling) = match workload {
+        Workload::Fan(n) => (format!("fan {n}"), n, "activity", Some(crowd)),
+        Workload::Chain(n) => (format!("chain {n}"), n, "step", Some(alone / 2.0)),
+        Workload::Many(n) => (format!("many {n}"), n * 10, "activity", Some(crowd)),
+        Workload::Trickle(n) => (format!("trickle {n}"), n, "completion", None),
+        Workload::Startup => ("startup".into(), 1, "start", None),
+        Workload::Hubs(n) => (format!("hubs {n}"), n, "hub", None),
+    };
+    let median = runs.median().as_secs_f64();
+    let each = median / f64::from(steps.max(1));
+    let ratio = ceiling.map_or_else(String::new, |most| format!("{:.0} %", 100.0 / each / most));
+    println!(
+        "{name:<16} {:>10} {:>10} {:>10}   {:>12} {ratio:>14}",
+        show(median),
+        show(runs.0[0].as_secs_f64()),
+        show(runs.0[runs.0.len() - 1].as_secs_f64()),
+        format!("{}/{unit}", show(each)),
+    );
+}
+
+fn show(seconds: f64) -> String {
+    if seconds >= 1.0 {
+        format!("{seconds:.2} s")
+    } else if seconds >= 0.001 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else {
+        format!("{:.1} us", seconds * 1e6)
+    }
+}
+
+fn run(workload: Workload, replay: bool) -> Duration {
+    match workload {
+        Workload::Startup => runtime().block_on(startup()),
+        Workload::Hubs(count) => runtime().block_on(hubs(count)),
+        Workload::Fan(n) => runtime().block_on(working(replay, async |client: Client| {
+            let sum = client.start(tasks::fan, n).await.expect("it starts").result().await;
+            assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
+        })),
+        Workload::Chain(n) => runtime().block_on(working(replay, async |client: Client| {
+            let sum = client.start(tasks::chain, n).await.expect("it starts").result().await;
+            assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
+        })),
+        Workload::Trickle(n) => runtime().block_on(working(replay, async |client: Client| {
+            let sum = client.start(tasks::trickle, n).await.expect("it starts").result().await;
+            assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
+        })),
+        Workload::Many(m) => runtime().block_on(working(replay, async |client: Client| {
+            use futures::StreamExt;
+            let all = futures::stream::iter(0..m).map(|_| async {
+                let sum = client.start(tasks::fan, 10).await.expect("it starts").result().await;
+                assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(10));
+            });
+            all.buffer_unordered(16).count().await;
+        })),
+    }
+}
+
+/// Times what `work` does with a client of a fresh emulator that has one worker.
+async fn working<F: AsyncFnOnce(Client)>(replay: bool, work: F) -> Duration {
+    let emulator = Emulator::start().await.expect("an emulator starts");
+    let client = Client::connect(&emulator.endpoint()).await.expect("it is there");
+    let cache = if replay { 0 } else { 1_000 };
+    let worker = Worker::new(&client, tasks::registry()).sticky_cache(cache).start().expect("it works");
+    worker.connected().await;
+    let began = Instant::now();
+    work(client).await;
+    let took = began.elapsed();
+    worker.stop().await;
+    emulator.stop().await;
+    took
+}
+
+/// From nothing to an answered call.
+async fn startup() -> Duration {
+    let began = Instant::now();
+    let emulator = Emulator::start().await.expect("an emulator starts");
+    let client = Client::connect(&emulator.endpoint()).await.expect("it is there");
+    client.ping().await.expect("it answers");
+    let took = began.elapsed();
+    emulator.stop().await;
+    took
+}
+
+/// Many hubs in one emulator.
+async fn hubs(count: u32) -> Duration {
+    let names: Vec<_> = (0..count).map(|n| format!("hub{n}")).collect();
+    let began = Instant::now();
+    let emulator = Emulator::builder().hubs(&names).start().await.expect("an emulator starts");
+    let took = began.elapsed();
+    emulator.stop().await;
+    took
+}
+
+/// The most memory this process has had resident, in megabytes; 0 where the system does not say.
+fn peak_memory_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    peak.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
