@@ -1,0 +1,363 @@
+//! Tells what clients may ask for and how they are answered (G7 to G16).
+
+use crate::builders::{call, child, complete, later, now, order};
+use crate::fixture::{Hub, PATIENCE, QUIET, code, eventually, refusal};
+use crate::worker::kinds;
+use taskhub::wire::history_event::EventType;
+use taskhub::wire::{self, OrchestrationStatus as Is};
+use tonic::{Code, Request, Status};
+
+/// Starts that id once more, with these statuses replaceable, or without any policy.
+pub(crate) async fn start_again(hub: &Hub, id: &str, replaceable: Option<&[Is]>) -> Result<String, Status> {
+    let policy = replaceable.map(|statuses| wire::OrchestrationIdReusePolicy {
+        replaceable_status: statuses.iter().map(|status| i32::from(*status)).collect(),
+    });
+    hub.start_with(wire::CreateInstanceRequest {
+        instance_id: id.into(),
+        name: "Again".into(),
+        orchestration_id_reuse_policy: policy,
+        ..Default::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn g07_starting_a_running_id_again_is_already_exists() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    assert_eq!(code(start_again(&hub, &id, None).await), Code::AlreadyExists, "while pending");
+    worker.turn().await.act([]).await;
+    assert_eq!(code(start_again(&hub, &id, None).await), Code::AlreadyExists, "while running");
+    assert_eq!(hub.state(&id).await.map(|state| state.name), Some("Any".into()), "it is untouched");
+}
+
+#[tokio::test]
+async fn g07_an_empty_list_of_replaceable_statuses_replaces_nothing() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.finish("first").await;
+    hub.ended(&id).await;
+    assert_eq!(code(start_again(&hub, &id, Some(&[])).await), Code::AlreadyExists);
+    assert_eq!(hub.state(&id).await.and_then(|state| state.output), Some("first".into()));
+}
+
+#[tokio::test]
+async fn g07_replaceable_running_without_terminated_is_an_invalid_argument_that_says_so() {
+    let hub = Hub::fresh().await;
+    for status in [Is::Running, Is::Pending, Is::Suspended] {
+        let refused = refusal(start_again(&hub, &hub.id("a"), Some(&[status, Is::Completed])).await);
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        let text = "Invalid reusable statuses: cannot exclude 'Terminated' while also allowing reuse of running instances";
+        assert!(refused.message().contains(text), "{}", refused.message());
+    }
+    assert!(hub.state(&hub.id("a")).await.is_none());
+}
+
+#[tokio::test]
+async fn g07_a_running_instance_that_may_be_replaced_makes_way_and_its_late_results_are_nothing() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    let first = worker.turn().await;
+    first.act([call(1, "Work", "1")]).await;
+    let activity = worker.activity().await;
+    start_again(&hub, &id, Some(&[Is::Running, Is::Terminated])).await.expect("the old run is replaced");
+    assert_eq!(hub.status(&id).await, Is::Pending);
+    let second = worker.turn().await;
+    assert_ne!(second.execution(), first.execution());
+    // Late, and for a run that is gone: whatever the answer, nothing comes of it.
+    let _ = activity.try_finish("late").await;
+    second.act([]).await;
+    assert!(worker.is_idle().await, "a result of the old run reached the new one");
+    hub.terminate(&id, "end").await;
+}
+
+#[tokio::test]
+async fn g08_an_id_of_101_characters_is_an_invalid_argument() {
+    let hub = Hub::fresh().await;
+    let start = |instance_id| {
+        let name = "Any".into();
+        hub.start_with(wire::CreateInstanceRequest { instance_id, name, ..Default::default() })
+    };
+    assert_eq!(code(start("x".repeat(101)).await), Code::InvalidArgument);
+    let whole = format!("{:x<100}", hub.id(""));
+    start(whole).await.expect("100 characters are allowed");
+    let signal = wire::SignalEntityRequest {
+        instance_id: format!("@counter@{}", "k".repeat(92)),
+        name: "add".into(),
+        ..Default::default()
+    };
+    assert_eq!(code(hub.client().signal_entity(signal).await), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn g09_a_start_at_the_epoch_runs_now() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.id("a");
+    hub.start_with(wire::CreateInstanceRequest {
+        instance_id: id.clone(),
+        name: "Any".into(),
+        scheduled_start_timestamp: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
+        ..Default::default()
+    })
+    .await
+    .expect("the instance starts");
+    worker.turn().await.finish("done").await;
+    assert_eq!(hub.ended(&id).await.output, Some("done".into()));
+}
+
+#[tokio::test]
+async fn g09_a_start_ahead_is_pending_until_then_and_takes_events_and_termination_meanwhile() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let at = later(now(), 1_200);
+    let ahead = |stem: &str| wire::CreateInstanceRequest {
+        instance_id: hub.id(stem),
+        name: "Any".into(),
+        scheduled_start_timestamp: Some(at),
+        ..Default::default()
+    };
+    let (taken, ended) = (ahead("taken"), ahead("ended"));
+    let id = hub.start_with(taken).await.expect("the instance is scheduled");
+    let other = hub.start_with(ended).await.expect("the instance is scheduled");
+    let state = hub.state(&id).await.expect("it is there before its time");
+    assert_eq!(state.orchestration_status(), Is::Pending);
+    assert_eq!(state.scheduled_start_timestamp, Some(at));
+    hub.raise(&id, "early", "1").await;
+    hub.terminate(&other, "never").await;
+    assert_eq!(hub.ended(&other).await.orchestration_status(), Is::Terminated);
+    assert!(worker.is_idle().await, "a turn came ahead of its time");
+    let turn = worker.turn_of(&id).await;
+    assert!(order(&turn.time()) >= order(&at), "the turn is told a time before its start");
+    assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionStarted", "EventRaised"]);
+    turn.finish("done").await;
+    hub.ended(&id).await;
+}
+
+#[tokio::test]
+async fn g10_a_missing_instance_does_not_exist_and_cannot_be_waited_for() {
+    let hub = Hub::fresh().await;
+    assert!(hub.state(&hub.id("nobody")).await.is_none());
+    let request = || wire::GetInstanceRequest { instance_id: hub.id("nobody"), ..Default::default() };
+    let mut client = hub.client();
+    let wait = tokio::time::timeout(PATIENCE, client.wait_for_instance_completion(request())).await;
+    assert_eq!(code(wait.expect("the wait is answered at once")), Code::NotFound);
+    let wait = tokio::time::timeout(PATIENCE, client.wait_for_instance_start(request())).await;
+    assert_eq!(code(wait.expect("the wait is answered at once")), Code::NotFound);
+}
+
+#[tokio::test]
+async fn g10_a_wait_ends_with_its_deadline_and_never_before_its_time() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([]).await;
+    let mut request = Request::new(wire::GetInstanceRequest { instance_id: id, ..Default::default() });
+    request.set_timeout(QUIET);
+    let answer = hub.client().wait_for_instance_completion(request).await;
+    // tonic's own client keeps the deadline too and calls it a cancellation.
+    assert!(matches!(code(answer), Code::DeadlineExceeded | Code::Cancelled));
+}
+
+#[tokio::test]
+async fn g11_events_raised_before_any_worker_connects_are_delivered_in_order() {
+    let hub = Hub::fresh().await;
+    let id = hub.start("a", "Any").await;
+    for number in ["1", "2", "3"] {
+        hub.raise(&id, "number", number).await;
+    }
+    let mut worker = hub.worker().await;
+    let turn = worker.turn().await;
+    let inputs: Vec<_> = turn
+        .news()
+        .into_iter()
+        .filter_map(|event| match event {
+            EventType::EventRaised(raised) => raised.input,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(turn.kinds()[1], "ExecutionStarted");
+    assert_eq!(inputs, ["1", "2", "3"]);
+    turn.finish("done").await;
+    hub.ended(&id).await;
+}
+
+#[tokio::test]
+async fn g12_what_no_worker_takes_stays_pending_and_can_be_terminated_without_one() {
+    let hub = Hub::fresh().await;
+    let filter = wire::OrchestrationFilter { name: "Other".into(), versions: vec![] };
+    let filters = wire::WorkItemFilters { orchestrations: vec![filter], ..Default::default() };
+    let request = wire::GetWorkItemsRequest { work_item_filters: Some(filters), ..Default::default() };
+    let mut worker = hub.worker_with(request).await;
+    let id = hub.start("a", "Any").await;
+    assert!(worker.is_idle().await, "a worker got what it does not take");
+    assert_eq!(hub.status(&id).await, Is::Pending);
+    hub.terminate(&id, "\"given\"").await;
+    let state = hub.ended(&id).await;
+    assert_eq!(state.orchestration_status(), Is::Terminated);
+    assert_eq!(state.output, Some("\"given\"".into()));
+}
+
+#[tokio::test]
+async fn g13_a_suspended_instance_commits_events_and_goes_on_with_them_when_resumed() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([]).await;
+    hub.suspend(&id).await;
+    let paused = worker.turn().await;
+    assert_eq!(paused.kinds(), ["OrchestratorStarted", "ExecutionSuspended"]);
+    paused.act([]).await;
+    assert_eq!(hub.status(&id).await, Is::Suspended);
+    hub.raise(&id, "go", "1").await;
+    worker.turn().await.act([]).await;
+    assert_eq!(hub.status(&id).await, Is::Suspended);
+    assert!(kinds(&hub.history(&id).await).contains(&"EventRaised"));
+    hub.resume(&id).await;
+    let resumed = worker.turn().await;
+    assert_eq!(resumed.kinds(), ["OrchestratorStarted", "ExecutionResumed"]);
+    assert!(kinds(&resumed.request.past_events).contains(&"EventRaised"));
+    resumed.act([]).await;
+    assert_eq!(hub.status(&id).await, Is::Running);
+    hub.raise(&id, "end", "1").await;
+    worker.turn().await.finish("done").await;
+    assert_eq!(hub.ended(&id).await.output, Some("done".into()));
+}
+
+#[tokio::test]
+async fn g13_a_suspended_instance_can_be_terminated() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([]).await;
+    hub.suspend(&id).await;
+    worker.turn().await.act([]).await;
+    hub.terminate(&id, "stopped").await;
+    worker.turn().await.act([]).await;
+    let state = hub.ended(&id).await;
+    assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, Some("stopped".into())));
+}
+
+#[tokio::test]
+async fn g14_pages_of_any_size_together_are_the_whole_and_the_last_has_no_token() {
+    let hub = Hub::fresh().await;
+    for number in 0..7 {
+        hub.start(&format!("p{number}"), "Any").await;
+    }
+    let mut wholes = Vec::new();
+    for size in [1, 2, 4, 100] {
+        let mut ids = Vec::new();
+        let mut token = None;
+        loop {
+            let query = wire::InstanceQuery {
+                max_instance_count: size,
+                continuation_token: token,
+                instance_id_prefix: Some(hub.id("p")),
+                ..Default::default()
+            };
+            let request = wire::QueryInstancesRequest { query: Some(query) };
+            let page = hub.client().query_instances(request).await.expect("a page").into_inner();
+            assert!(page.orchestration_state.len() <= usize::try_from(size).expect("positive"));
+            ids.extend(page.orchestration_state.into_iter().map(|state| state.instance_id));
+            token = page.continuation_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                break;
+            }
+        }
+        wholes.push(ids);
+    }
+    assert_eq!(wholes[3].len(), 7);
+    assert!(wholes.iter().all(|ids| *ids == wholes[3]), "{wholes:?}");
+}
+
+#[tokio::test]
+async fn g14_an_empty_prefix_and_an_empty_key_mean_none() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.finish("done").await;
+    hub.ended(&id).await;
+    let query = wire::InstanceQuery { instance_id_prefix: Some(String::new()), ..Default::default() };
+    let request = wire::QueryInstancesRequest { query: Some(query) };
+    let page = hub.client().query_instances(request).await.expect("a page").into_inner();
+    assert!(page.orchestration_state.iter().any(|state| state.instance_id == id));
+    let request =
+        wire::ListInstanceIdsRequest { last_instance_key: Some(String::new()), ..Default::default() };
+    let page = hub.client().list_instance_ids(request).await.expect("a page").into_inner();
+    assert!(page.instance_ids.contains(&id));
+}
+
+#[tokio::test]
+async fn g15_a_purge_counts_what_it_deletes_and_nothing_of_it_exists_afterwards() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    assert_eq!(hub.purge(&hub.id("nobody"), false).await, 0);
+    let alone = hub.start("alone", "Any").await;
+    worker.turn().await.finish("done").await;
+    hub.ended(&alone).await;
+    assert_eq!(hub.purge(&alone, false).await, 1);
+    assert!(hub.state(&alone).await.is_none());
+
+    let (parent, born) = (hub.start("parent", "Any").await, hub.id("born"));
+    worker.turn_of(&parent).await.act([child(1, &born, "Child")]).await;
+    worker.turn_of(&born).await.finish("small").await;
+    worker.turn_of(&parent).await.finish("big").await;
+    hub.ended(&parent).await;
+    assert_eq!(hub.purge(&parent, true).await, 2);
+    assert!(hub.state(&parent).await.is_none() && hub.state(&born).await.is_none());
+    assert!(hub.history(&parent).await.is_empty());
+}
+
+#[tokio::test]
+async fn g16_a_running_instance_cannot_be_restarted_under_its_own_id() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([]).await;
+    assert_eq!(code(hub.restart(&id, false).await), Code::FailedPrecondition);
+    assert_eq!(hub.status(&id).await, Is::Running);
+}
+
+#[tokio::test]
+async fn g16_a_restart_keeps_input_name_and_tags_and_is_another_execution() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.id("a");
+    let request = wire::CreateInstanceRequest {
+        instance_id: id.clone(),
+        name: "Any".into(),
+        input: Some("[1]".into()),
+        tags: [("team".to_owned(), "blue".to_owned())].into(),
+        ..Default::default()
+    };
+    hub.start_with(request).await.expect("the instance starts");
+    let first = worker.turn().await;
+    first.finish("one").await;
+    hub.ended(&id).await;
+
+    assert_eq!(hub.restart(&id, false).await.expect("an ended instance restarts"), id);
+    let second = worker.turn().await;
+    assert_ne!(second.execution(), first.execution());
+    let (was, is) = (first.beginning(), second.beginning());
+    assert_eq!((&is.name, &is.input, &is.tags), (&was.name, &was.input, &was.tags));
+    second.act([complete(1, "two")]).await;
+    assert_eq!(hub.ended(&id).await.output, Some("two".into()));
+
+    let other = hub.restart(&id, true).await.expect("an instance restarts under a new id");
+    assert_ne!(other, id);
+    let third = worker.turn_of(&other).await;
+    assert_eq!(third.beginning().input, was.input);
+    third.finish("three").await;
+    eventually("the new run ends", || async {
+        hub.state(&other).await.filter(|state| state.orchestration_status() == Is::Completed)
+    })
+    .await;
+    assert_eq!(
+        hub.state(&id).await.and_then(|state| state.output),
+        Some("two".into()),
+        "the old is untouched"
+    );
+}

@@ -1,0 +1,128 @@
+//! Keeps `docs/compatibility.md`: the table of rules, made from the names of these tests and their verdicts.
+//!
+//! `GOLDEN=write cargo test --test wire -- compatibility` runs every other test and writes the table again.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Command;
+
+/// Rules that we keep in another way than the official service, or that it is not known to keep, and why.
+const DIFFERS: &[(&str, &str)] = &[
+    (
+        "g10_a_missing_instance_does_not_exist_and_cannot_be_waited_for",
+        "other in-process backends wait until it is created; the service is reported to answer NOT_FOUND",
+    ),
+    (
+        "r08_messages_above_four_mebibytes_are_taken_and_turns_stay_below",
+        "the service takes at most 4 MiB a message and 1 MiB a payload; ours has no limit unless one is set",
+    ),
+    (
+        "g12_what_no_worker_takes_stays_pending_and_can_be_terminated_without_one",
+        "asserted by the official suites for instances no worker can take; ours does it for every instance that has not had a turn",
+    ),
+];
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md");
+
+/// One rule: its number, the sentence, and the test it is the name of.
+struct Rule {
+    number: String,
+    sentence: String,
+    test: String,
+}
+
+fn rule(path: &str) -> Option<Rule> {
+    let test = path.rsplit("::").next()?;
+    let (number, sentence) = test.split_once('_')?;
+    let digits = number.strip_prefix(['g', 'r'])?;
+    if digits.len() != 2 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let words = sentence.replace('_', " ");
+    let mut letters = words.chars();
+    let first = letters.next()?.to_ascii_uppercase();
+    Some(Rule {
+        number: number.to_ascii_uppercase(),
+        sentence: format!("{first}{}", letters.as_str()),
+        test: test.to_owned(),
+    })
+}
+
+fn run(arguments: &[&str]) -> String {
+    let this = std::env::current_exe().expect("a test knows its own program");
+    let output = Command::new(this).args(arguments).output().expect("the program runs again");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Every rule and the test that holds us to it, in the order of their numbers.
+fn rules() -> Vec<Rule> {
+    let listed = run(&["--list", "--format", "terse"]);
+    let mut rules: Vec<Rule> =
+        listed.lines().filter_map(|line| line.strip_suffix(": test")).filter_map(rule).collect();
+    rules.sort_by(|one, other| (&one.number, &one.test).cmp(&(&other.number, &other.test)));
+    rules
+}
+
+#[test]
+fn every_rule_has_a_test() {
+    let numbers: Vec<String> = rules().into_iter().map(|rule| rule.number).collect();
+    let wanted = (1..=34)
+        .map(|number| format!("G{number:02}"))
+        // The list of the suites leaves out 28, 29, 43, 44 and 49.
+        .chain(
+            (1..=59)
+                .filter(|number| ![28, 29, 43, 44, 49].contains(number))
+                .map(|number| format!("R{number:02}")),
+        );
+    let missing: Vec<String> = wanted.filter(|number| !numbers.contains(number)).collect();
+    assert!(missing.is_empty(), "no test for {missing:?}");
+}
+
+#[test]
+fn the_compatibility_table_lists_every_rule() {
+    let rules = rules();
+    if std::env::var("GOLDEN").is_ok_and(|golden| golden == "write") {
+        let results = run(&["--skip", "compatibility"]);
+        let passed: BTreeMap<String, bool> = results
+            .lines()
+            .filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "))
+            .filter_map(|(path, verdict)| {
+                Some((path.split(" - ").next()?.rsplit("::").next()?.to_owned(), verdict == "ok"))
+            })
+            .collect();
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).expect("docs can be made");
+        std::fs::write(TABLE, table(&rules, &passed)).expect("the table can be written");
+    }
+    let table = std::fs::read_to_string(TABLE).unwrap_or_default();
+    let rows: Vec<&str> =
+        table.lines().filter(|line| line.starts_with("| G") || line.starts_with("| R")).collect();
+    let stale = "docs/compatibility.md is stale; run GOLDEN=write cargo test --test wire -- compatibility";
+    assert_eq!(rows.len(), rules.len(), "{stale}");
+    for (row, rule) in rows.iter().zip(&rules) {
+        assert!(row.starts_with(&format!("| {} | {} |", rule.number, rule.sentence)), "{stale}: {row}");
+    }
+}
+
+fn table(rules: &[Rule], passed: &BTreeMap<String, bool>) -> String {
+    let differs: BTreeMap<&str, &str> = DIFFERS.iter().copied().collect();
+    let mut text = String::from(
+        "# Compatibility\n\n\
+         What a worker or client in any language may expect of the emulator, rule by rule. Each rule is the name of a\n\
+         test in `tests/wire/`, which speaks the protocol with a raw client and a raw worker. G1 to G34 are our\n\
+         acceptance list, R1 to R59 what the official suites of the SDKs ask for.\n\n\
+         This file is written by the tests: `GOLDEN=write cargo test --test wire -- compatibility`. To hold another\n\
+         endpoint to the same rules set `TASKHUB_WIRE_ENDPOINT` and `TASKHUB`.\n\n\
+         | rule | sentence | verdict |\n| --- | --- | --- |\n",
+    );
+    for Rule { number, sentence, test } in rules {
+        let verdict = match (passed.get(test), differs.get(test.as_str())) {
+            (Some(true), None) => "pass".to_owned(),
+            (Some(true), Some(why)) => format!("pass; differs: {why}"),
+            (Some(false), None) => "fail".to_owned(),
+            (Some(false), Some(why)) => format!("differs: {why}"),
+            (None, _) => "not run".to_owned(),
+        };
+        let _ = writeln!(text, "| {number} | {sentence} | {verdict} |");
+    }
+    text
+}

@@ -1,0 +1,349 @@
+//! Gives every test a hub of its own, on an emulator in this process or on the endpoint it is told.
+
+use crate::builders::now;
+use crate::worker::RawWorker;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use taskhub::emulator::Emulator;
+use taskhub::wire::task_hub_sidecar_service_client::TaskHubSidecarServiceClient;
+use taskhub::wire::{self, OrchestrationStatus};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a test listens before it says that nothing came.
+pub(crate) const QUIET: Duration = Duration::from_millis(250);
+
+/// Says which hub every call is for.
+#[derive(Clone)]
+pub(crate) struct Named(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Named {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(hub) = &self.0 {
+            request.metadata_mut().insert("taskhub", hub.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// The generated client, told which hub to name.
+pub(crate) type Raw = TaskHubSidecarServiceClient<InterceptedService<Channel, Named>>;
+
+/// One hub, and what keeps its emulator running. Ids made by [`Hub::id`] are no other test's.
+#[derive(Clone)]
+pub(crate) struct Hub {
+    channel: Channel,
+    /// The address the hub is served at.
+    pub(crate) endpoint: String,
+    name: String,
+    prefix: String,
+    emulator: Option<Arc<tokio::sync::Mutex<Option<Emulator>>>>,
+    _turn: Option<Arc<tokio::sync::OwnedMutexGuard<()>>>,
+}
+
+impl Hub {
+    /// A hub that nothing has been done in: on `TASKHUB_WIRE_ENDPOINT` where that is set (hub `TASKHUB`, one
+    /// test at a time), otherwise on an emulator of its own.
+    pub(crate) async fn fresh() -> Self {
+        match std::env::var("TASKHUB_WIRE_ENDPOINT") {
+            Ok(endpoint) => Self::at(endpoint).await,
+            Err(_) => Self::on(Emulator::start().await.expect("the emulator starts")),
+        }
+    }
+
+    /// The hub `default` of an emulator that was started some other way.
+    pub(crate) fn on(emulator: Emulator) -> Self {
+        let endpoint = emulator.endpoint();
+        Self {
+            channel: channel(&endpoint),
+            endpoint,
+            name: "default".into(),
+            prefix: String::new(),
+            emulator: Some(Arc::new(tokio::sync::Mutex::new(Some(emulator)))),
+            _turn: None,
+        }
+    }
+
+    async fn at(endpoint: String) -> Self {
+        static TURN: std::sync::LazyLock<Arc<tokio::sync::Mutex<()>>> =
+            std::sync::LazyLock::new(Arc::default);
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let turn = Arc::clone(&TURN).lock_owned().await;
+        let nonce = now().seconds * 1_000 + i64::from(now().nanos) / 1_000_000;
+        Self {
+            channel: channel(&endpoint),
+            endpoint,
+            name: std::env::var("TASKHUB").unwrap_or_else(|_| "default".into()),
+            prefix: format!("w{nonce:x}-{}-", COUNT.fetch_add(1, Ordering::Relaxed)),
+            emulator: None,
+            _turn: Some(Arc::new(turn)),
+        }
+    }
+
+    /// The id of an instance of this test.
+    pub(crate) fn id(&self, stem: &str) -> String {
+        format!("{}{stem}", self.prefix)
+    }
+
+    /// The id of an entity of this test.
+    pub(crate) fn entity(&self, name: &str, key: &str) -> String {
+        format!("@{name}@{}{key}", self.prefix)
+    }
+
+    /// Whether an instance or entity is this test's; on a shared endpoint others leave theirs behind.
+    pub(crate) fn owns(&self, id: &str) -> bool {
+        id.contains(&self.prefix)
+    }
+
+    /// A raw client that names this hub.
+    pub(crate) fn client(&self) -> Raw {
+        self.client_for(Some(&self.name))
+    }
+
+    /// A raw client that names another hub, or none.
+    pub(crate) fn client_for(&self, hub: Option<&str>) -> Raw {
+        let hub = hub.map(|name| name.parse().expect("a hub's name is ASCII"));
+        TaskHubSidecarServiceClient::with_interceptor(self.channel.clone(), Named(hub))
+            .max_decoding_message_size(64 << 20)
+            .max_encoding_message_size(64 << 20)
+    }
+
+    /// Stops the emulator while the hub's other parts still look at it; `false` where it is not ours to stop.
+    pub(crate) async fn stop(&self) -> bool {
+        let Some(emulator) = &self.emulator else { return false };
+        let Some(emulator) = emulator.lock().await.take() else { return false };
+        emulator.stop().await;
+        true
+    }
+
+    /// A worker that takes everything.
+    pub(crate) async fn worker(&self) -> RawWorker {
+        self.worker_with(wire::GetWorkItemsRequest::default()).await
+    }
+
+    /// A worker that asks for work with this request.
+    pub(crate) async fn worker_with(&self, request: wire::GetWorkItemsRequest) -> RawWorker {
+        RawWorker::connect(self.clone(), request).await
+    }
+
+    /// Starts an orchestration without input under the id of that stem, and returns the id.
+    pub(crate) async fn start(&self, stem: &str, name: &str) -> String {
+        self.start_with(wire::CreateInstanceRequest {
+            instance_id: self.id(stem),
+            name: name.into(),
+            ..Default::default()
+        })
+        .await
+        .expect("the instance starts")
+    }
+
+    /// Starts what is asked for.
+    pub(crate) async fn start_with(&self, request: wire::CreateInstanceRequest) -> Result<String, Status> {
+        Ok(self.client().start_instance(request).await?.into_inner().instance_id)
+    }
+
+    /// The instance with its payloads, if there is one.
+    pub(crate) async fn state(&self, id: &str) -> Option<wire::OrchestrationState> {
+        let request = wire::GetInstanceRequest { instance_id: id.into(), get_inputs_and_outputs: true };
+        let found =
+            self.client().get_instance(request).await.expect("an instance can be asked for").into_inner();
+        assert_eq!(found.exists, found.orchestration_state.is_some(), "exists says whether there is a state");
+        found.orchestration_state
+    }
+
+    /// The status of an instance that exists.
+    pub(crate) async fn status(&self, id: &str) -> OrchestrationStatus {
+        self.state(id).await.expect("the instance exists").orchestration_status()
+    }
+
+    /// The instance once it has ended.
+    pub(crate) async fn ended(&self, id: &str) -> wire::OrchestrationState {
+        let request = wire::GetInstanceRequest { instance_id: id.into(), get_inputs_and_outputs: true };
+        let mut client = self.client();
+        let wait = client.wait_for_instance_completion(request);
+        let found = tokio::time::timeout(PATIENCE, wait).await.expect("the instance ends in time");
+        found.expect("the wait is answered").into_inner().orchestration_state.expect("an end has a state")
+    }
+
+    /// The instance once its first turn is committed.
+    pub(crate) async fn started(&self, id: &str) -> wire::OrchestrationState {
+        let request = wire::GetInstanceRequest { instance_id: id.into(), get_inputs_and_outputs: true };
+        let mut client = self.client();
+        let wait = client.wait_for_instance_start(request);
+        let found = tokio::time::timeout(PATIENCE, wait).await.expect("the instance starts in time");
+        found.expect("the wait is answered").into_inner().orchestration_state.expect("a start has a state")
+    }
+
+    /// Raises an event.
+    pub(crate) async fn raise(&self, id: &str, name: &str, input: &str) {
+        let input = Some(input.into());
+        let request = wire::RaiseEventRequest { instance_id: id.into(), name: name.into(), input };
+        self.client().raise_event(request).await.expect("the event is taken");
+    }
+
+    /// Terminates an instance alone.
+    pub(crate) async fn terminate(&self, id: &str, output: &str) {
+        self.terminate_with(id, output, false).await;
+    }
+
+    /// Terminates an instance, and its children where asked to.
+    pub(crate) async fn terminate_with(&self, id: &str, output: &str, recursive: bool) {
+        let output = Some(output.into());
+        let request = wire::TerminateRequest { instance_id: id.into(), output, recursive };
+        self.client().terminate_instance(request).await.expect("the instance is terminated");
+    }
+
+    /// Suspends an instance.
+    pub(crate) async fn suspend(&self, id: &str) {
+        let request = wire::SuspendRequest { instance_id: id.into(), reason: Some("pause".into()) };
+        self.client().suspend_instance(request).await.expect("the instance is suspended");
+    }
+
+    /// Resumes an instance.
+    pub(crate) async fn resume(&self, id: &str) {
+        let request = wire::ResumeRequest { instance_id: id.into(), reason: Some("go on".into()) };
+        self.client().resume_instance(request).await.expect("the instance is resumed");
+    }
+
+    /// Rewinds an instance.
+    pub(crate) async fn rewind(&self, id: &str) -> Result<(), Status> {
+        let request =
+            wire::RewindInstanceRequest { instance_id: id.into(), reason: Some("try again".into()) };
+        self.client().rewind_instance(request).await.map(|_| ())
+    }
+
+    /// Restarts an instance and returns the new run's id.
+    pub(crate) async fn restart(
+        &self,
+        id: &str,
+        restart_with_new_instance_id: bool,
+    ) -> Result<String, Status> {
+        let request = wire::RestartInstanceRequest { instance_id: id.into(), restart_with_new_instance_id };
+        Ok(self.client().restart_instance(request).await?.into_inner().instance_id)
+    }
+
+    /// Purges one instance and returns how many went.
+    pub(crate) async fn purge(&self, id: &str, recursive: bool) -> i32 {
+        let request = wire::PurgeInstancesRequest {
+            request: Some(wire::purge_instances_request::Request::InstanceId(id.into())),
+            recursive,
+            is_orchestration: false,
+        };
+        let purged = self.client().purge_instances(request).await.expect("the purge is done").into_inner();
+        assert_eq!(purged.is_complete, Some(true), "a purge says whether it is complete");
+        purged.deleted_instance_count
+    }
+
+    /// The committed history of the current execution.
+    pub(crate) async fn history(&self, id: &str) -> Vec<wire::HistoryEvent> {
+        self.history_of(id, None, false).await
+    }
+
+    /// The history a request names.
+    pub(crate) async fn history_of(
+        &self,
+        id: &str,
+        execution_id: Option<String>,
+        for_work_item_processing: bool,
+    ) -> Vec<wire::HistoryEvent> {
+        let request = wire::StreamInstanceHistoryRequest {
+            instance_id: id.into(),
+            execution_id,
+            for_work_item_processing,
+        };
+        let mut client = self.client();
+        let mut chunks = client.stream_instance_history(request).await.expect("history streams").into_inner();
+        let mut events = Vec::new();
+        while let Some(chunk) = chunks.message().await.expect("the history stream ends well") {
+            events.extend(chunk.events);
+        }
+        events
+    }
+
+    /// Signals an entity.
+    pub(crate) async fn signal(&self, id: &str, operation: &str, input: &str) {
+        self.signal_at(id, operation, input, None).await;
+    }
+
+    /// Signals an entity, now or later.
+    pub(crate) async fn signal_at(
+        &self,
+        id: &str,
+        operation: &str,
+        input: &str,
+        scheduled_time: Option<prost_types::Timestamp>,
+    ) {
+        let request = wire::SignalEntityRequest {
+            instance_id: id.into(),
+            name: operation.into(),
+            input: Some(input.into()),
+            scheduled_time,
+            ..Default::default()
+        };
+        self.client().signal_entity(request).await.expect("the entity is signalled");
+    }
+
+    /// The entity with its state, if there is one.
+    pub(crate) async fn entity_state(&self, id: &str) -> Option<wire::EntityMetadata> {
+        let request = wire::GetEntityRequest { instance_id: id.into(), include_state: true };
+        let found = self.client().get_entity(request).await.expect("an entity can be asked for").into_inner();
+        assert_eq!(found.exists, found.entity.is_some(), "exists says whether there is an entity");
+        found.entity
+    }
+
+    /// The entity as a query that also lists stateless ones shows it.
+    pub(crate) async fn transient(&self, id: &str) -> Option<wire::EntityMetadata> {
+        let query = wire::EntityQuery {
+            instance_id_starts_with: Some(id.into()),
+            include_state: true,
+            include_transient: true,
+            ..Default::default()
+        };
+        let request = wire::QueryEntitiesRequest { query: Some(query) };
+        let page = self.client().query_entities(request).await.expect("entities can be listed").into_inner();
+        page.entities.into_iter().find(|entity| entity.instance_id == id)
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "hub {} at {}", self.name, self.endpoint)
+    }
+}
+
+fn channel(endpoint: &str) -> Channel {
+    Endpoint::from_shared(endpoint.to_owned()).expect("the endpoint is an address").connect_lazy()
+}
+
+/// Asks again, a bounded number of times, until the answer is there.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    for _ in 0..600 {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        let _ = tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await;
+    }
+    panic!("never came true: {what}")
+}
+
+/// The code a call was refused with.
+#[track_caller]
+pub(crate) fn code<T: std::fmt::Debug>(answer: Result<T, Status>) -> Code {
+    refusal(answer).code()
+}
+
+/// How a call was refused.
+#[track_caller]
+pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, Status>) -> Status {
+    answer.expect_err("the call is refused")
+}

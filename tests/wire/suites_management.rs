@@ -1,0 +1,279 @@
+//! Tells what the official suites ask of management (R30 to R38).
+
+use crate::builders::{child, end, fail, failure, later, order, rewound, rewound_history};
+use crate::fixture::{Hub, code, refusal};
+use crate::worker::RawWorker;
+use taskhub::wire::purge_instances_request::Request as Target;
+use taskhub::wire::{self, OrchestrationStatus as Is};
+use tonic::Code;
+
+/// Starts an orchestration and ends it so.
+async fn ended(hub: &Hub, worker: &mut RawWorker, stem: &str, status: Is) -> wire::OrchestrationState {
+    let id = hub.start(stem, "Any").await;
+    worker.turn_of(&id).await.act([end(1, status, Some("1"))]).await;
+    hub.ended(&id).await
+}
+
+async fn purge_by(hub: &Hub, filter: wire::PurgeInstanceFilter) -> i32 {
+    let request = wire::PurgeInstancesRequest {
+        request: Some(Target::PurgeInstanceFilter(filter)),
+        recursive: true,
+        is_orchestration: false,
+    };
+    let purged = hub.client().purge_instances(request).await.expect("the purge is done").into_inner();
+    assert_eq!(purged.is_complete, Some(true));
+    purged.deleted_instance_count
+}
+
+#[tokio::test]
+async fn r30_an_unknown_or_purged_instance_does_not_exist_and_that_is_no_error() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    assert!(hub.state(&hub.id("nobody")).await.is_none());
+    let state = ended(&hub, &mut worker, "a", Is::Completed).await;
+    assert_eq!(hub.purge(&state.instance_id, false).await, 1);
+    assert!(hub.state(&state.instance_id).await.is_none());
+}
+
+#[tokio::test]
+async fn r31_a_purge_without_recursion_deletes_exactly_one_and_never_what_runs() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let (id, born) = (hub.start("a", "Any").await, hub.id("born"));
+    worker.turn_of(&id).await.act([child(1, &born, "Child")]).await;
+    let request = wire::PurgeInstancesRequest {
+        request: Some(Target::InstanceId(id.clone())),
+        recursive: false,
+        is_orchestration: false,
+    };
+    assert_eq!(code(hub.client().purge_instances(request).await), Code::FailedPrecondition, "it runs");
+    worker.turn_of(&born).await.finish("small").await;
+    worker.turn_of(&id).await.finish("big").await;
+    hub.ended(&id).await;
+    assert_eq!(hub.purge(&id, false).await, 1);
+    assert!(hub.state(&id).await.is_none());
+    assert!(hub.state(&born).await.is_some());
+}
+
+#[tokio::test]
+async fn r31_a_purge_of_a_batch_passes_over_what_runs_or_is_missing() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let done = ended(&hub, &mut worker, "done", Is::Completed).await.instance_id;
+    let runs = hub.start("runs", "Any").await;
+    let batch = |instance_ids| wire::PurgeInstancesRequest {
+        request: Some(Target::InstanceBatch(wire::InstanceBatch { instance_ids })),
+        recursive: false,
+        is_orchestration: false,
+    };
+    let request = batch(vec![done.clone(), runs.clone(), hub.id("nobody")]);
+    let purged = hub.client().purge_instances(request).await.expect("the purge is done").into_inner();
+    assert_eq!((purged.deleted_instance_count, purged.is_complete), (1, Some(true)));
+    assert!(hub.state(&done).await.is_none() && hub.state(&runs).await.is_some());
+    let request = batch((0..501).map(|number| hub.id(&number.to_string())).collect());
+    assert_eq!(code(hub.client().purge_instances(request).await), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn r32_a_purge_by_filter_deletes_exactly_what_has_ended_in_the_range_and_status() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let first = ended(&hub, &mut worker, "p1", Is::Completed).await;
+    let second = ended(&hub, &mut worker, "p2", Is::Failed).await;
+    let third = ended(&hub, &mut worker, "p3", Is::Completed).await;
+    let runs = hub.start("p4", "Any").await;
+    let (from, to) = (first.created_timestamp, third.created_timestamp);
+    let filter = |from, to, statuses: &[Is]| wire::PurgeInstanceFilter {
+        created_time_from: from,
+        created_time_to: to,
+        runtime_status: statuses.iter().map(|status| i32::from(*status)).collect(),
+        timeout: None,
+    };
+    let before = first.created_timestamp.map(|created| later(created, -60_000));
+    assert_eq!(purge_by(&hub, filter(before, from, &[Is::Terminated])).await, 0);
+    assert_eq!(purge_by(&hub, filter(from, to, &[Is::Completed])).await, 1, "the end is exclusive");
+    assert!(hub.state(&first.instance_id).await.is_none());
+    assert_eq!(purge_by(&hub, filter(from, None, &[Is::Running, Is::Failed])).await, 1);
+    assert!(hub.state(&second.instance_id).await.is_none());
+    assert_eq!(purge_by(&hub, filter(from, None, &[])).await, 1, "no status means every end");
+    assert!(hub.state(&third.instance_id).await.is_none());
+    assert!(hub.state(&runs).await.is_some(), "what runs is never purged by filter");
+}
+
+#[tokio::test]
+async fn r33_a_restart_leaves_the_old_end_before_it_returns() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    assert_eq!(code(hub.restart(&hub.id("nobody"), false).await), Code::NotFound);
+    let id = ended(&hub, &mut worker, "a", Is::Completed).await.instance_id;
+    hub.restart(&id, false).await.expect("an ended instance restarts");
+    let state = hub.state(&id).await.expect("it is there");
+    assert_eq!((state.orchestration_status(), state.output), (Is::Pending, None));
+    assert!(state.completed_timestamp.is_none());
+    worker.turn().await.act([]).await;
+    hub.suspend(&id).await;
+    worker.turn().await.act([]).await;
+    assert_eq!(code(hub.restart(&id, false).await), Code::FailedPrecondition, "suspended");
+    let other = hub.restart(&id, true).await.expect("a new id may be had at any time");
+    assert_eq!(other.len(), 32, "{other}");
+    assert_eq!(hub.status(&id).await, Is::Suspended);
+}
+
+#[tokio::test]
+async fn r34_a_rewind_that_is_refused_says_why_and_one_that_is_not_leaves_failed_at_once() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    assert_eq!(code(hub.rewind(&hub.id("nobody")).await), Code::NotFound);
+    let done = ended(&hub, &mut worker, "done", Is::Completed).await.instance_id;
+    let refused = refusal(hub.rewind(&done).await);
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let text = refused.message().to_lowercase();
+    assert!(
+        text.contains("not allow") || text.contains("precondition") || text.contains("running"),
+        "{text}"
+    );
+    let failed = ended(&hub, &mut worker, "failed", Is::Failed).await.instance_id;
+    hub.rewind(&failed).await.expect("a failed instance is rewound");
+    assert_ne!(hub.status(&failed).await, Is::Failed);
+}
+
+#[tokio::test]
+async fn r35_events_raised_while_a_rewind_is_under_way_come_after_it() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([fail(1, failure("broken"))]).await;
+    hub.ended(&id).await;
+    hub.rewind(&id).await.expect("a failed instance is rewound");
+    hub.raise(&id, "e", "1").await;
+    let turn = worker.turn().await;
+    assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionRewound"]);
+    turn.act([rewound(rewound_history(&turn.request, "0123456789abcdef0123456789abcdef"))]).await;
+    let mut kinds = worker.turn().await.kinds();
+    kinds.retain(|kind| *kind != "OrchestratorStarted");
+    assert_eq!(kinds, ["EventRaised"]);
+}
+
+#[tokio::test]
+async fn r36_a_query_filters_by_status_time_and_prefix_and_lists_no_entities() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let first = ended(&hub, &mut worker, "q1", Is::Completed).await;
+    let second = ended(&hub, &mut worker, "q2", Is::Failed).await;
+    hub.start("q3", "Any").await;
+    hub.start("other", "Any").await;
+    hub.signal(&hub.entity("counter", "a"), "add", "1").await;
+    worker.batch().await.finish(Some("1")).await;
+    let query = |statuses: &[Is]| wire::InstanceQuery {
+        runtime_status: statuses.iter().map(|status| i32::from(*status)).collect(),
+        instance_id_prefix: Some(hub.id("q")),
+        ..Default::default()
+    };
+    let ask = async |query| {
+        let request = wire::QueryInstancesRequest { query: Some(query) };
+        let page = hub.client().query_instances(request).await.expect("a page").into_inner();
+        assert_eq!(page.continuation_token.unwrap_or_default(), "");
+        page.orchestration_state
+    };
+    let ids = |states: &[wire::OrchestrationState]| {
+        states.iter().map(|state| state.instance_id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&ask(query(&[])).await), [hub.id("q1"), hub.id("q2"), hub.id("q3")]);
+    assert_eq!(ids(&ask(query(&[Is::Completed, Is::Failed])).await), [hub.id("q1"), hub.id("q2")]);
+    let range = wire::InstanceQuery {
+        created_time_from: first.created_timestamp,
+        created_time_to: second.created_timestamp,
+        ..query(&[])
+    };
+    assert_eq!(ids(&ask(range).await), [hub.id("q1")], "the end is exclusive");
+    let bare = ask(query(&[Is::Completed])).await;
+    assert_eq!((bare[0].output.as_ref(), bare[0].input.as_ref()), (None, None));
+    let full = ask(wire::InstanceQuery { fetch_inputs_and_outputs: true, ..query(&[Is::Completed]) }).await;
+    assert_eq!(full[0].output.as_deref(), Some("1"));
+    let all = ask(wire::InstanceQuery { instance_id_prefix: Some("@".into()), ..query(&[]) }).await;
+    assert!(all.is_empty(), "entities are not listed");
+}
+
+#[tokio::test]
+async fn r36_a_token_that_is_none_of_ours_is_an_invalid_argument() {
+    let hub = Hub::fresh().await;
+    let query = wire::InstanceQuery { continuation_token: Some("nonsense".into()), ..Default::default() };
+    let request = wire::QueryInstancesRequest { query: Some(query) };
+    assert_eq!(code(hub.client().query_instances(request).await), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn r37_ids_are_listed_for_ended_instances_in_disjoint_pages_by_completion() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let mut states = Vec::new();
+    for stem in ["c", "b", "a"] {
+        states.push(ended(&hub, &mut worker, stem, Is::Completed).await);
+    }
+    hub.start("runs", "Any").await;
+    let mut ids = Vec::new();
+    let mut key = None;
+    loop {
+        let request = wire::ListInstanceIdsRequest {
+            page_size: 2,
+            completed_time_from: states[0].completed_timestamp,
+            last_instance_key: key,
+            ..Default::default()
+        };
+        let page = hub.client().list_instance_ids(request).await.expect("a page").into_inner();
+        assert!(page.instance_ids.len() <= 2);
+        ids.extend(page.instance_ids);
+        key = page.last_instance_key.filter(|key| !key.is_empty());
+        let Some(key) = &key else { break };
+        let last = ids.last().expect("a page before a key has ids");
+        assert!(key.contains(last.as_str()), "the key {key} names the last id {last}");
+    }
+    assert_eq!(ids, [hub.id("c"), hub.id("b"), hub.id("a")], "in the order of their end");
+    let request = wire::ListInstanceIdsRequest {
+        runtime_status: vec![Is::Failed.into()],
+        completed_time_from: states[0].completed_timestamp,
+        ..Default::default()
+    };
+    let page = hub.client().list_instance_ids(request).await.expect("a page").into_inner();
+    assert!(page.instance_ids.is_empty());
+}
+
+#[tokio::test]
+async fn r38_cleaning_entity_storage_counts_nothing_and_has_no_next_page() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let entity = hub.entity("counter", "a");
+    hub.signal(&entity, "add", "1").await;
+    worker.batch().await.finish(None).await;
+    let request = wire::CleanEntityStorageRequest {
+        remove_empty_entities: true,
+        release_orphaned_locks: true,
+        continuation_token: None,
+    };
+    let cleaned = hub.client().clean_entity_storage(request).await.expect("it is done").into_inner();
+    assert_eq!((cleaned.empty_entities_removed, cleaned.orphaned_locks_released), (0, 0));
+    assert_eq!(cleaned.continuation_token.unwrap_or_default(), "");
+}
+
+#[tokio::test]
+async fn r38_skipping_graceful_terminations_is_unimplemented_as_in_the_official_emulator() {
+    let hub = Hub::fresh().await;
+    let request = wire::SkipGracefulOrchestrationTerminationsRequest::default();
+    let answer = hub.client().skip_graceful_orchestration_terminations(request).await;
+    assert_eq!(code(answer), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn r36_times_of_a_state_are_in_order_and_an_end_has_one() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    assert!(hub.state(&id).await.is_some_and(|state| state.completed_timestamp.is_none()));
+    worker.turn().await.finish("done").await;
+    let state = hub.ended(&id).await;
+    let created = state.created_timestamp.expect("always set");
+    let updated = state.last_updated_timestamp.expect("always set");
+    let completed = state.completed_timestamp.expect("set at the end");
+    assert!(order(&created) <= order(&completed) && order(&completed) <= order(&updated));
+    assert!(state.scheduled_start_timestamp.is_none());
+}
