@@ -17,7 +17,7 @@ RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --profile
   --target "$target" --no-default-features --features cli --bin taskhub
 
 context=$(mktemp -d)
-trap 'rm -rf "$context"' EXIT
+trap 'rm -rf "$context" "$context.log"' EXIT
 cp "target/$target/image/taskhub" "$context/taskhub"
 if command -v readelf >/dev/null && readelf -l "$context/taskhub" | grep -q INTERP; then
   echo "the binary asks for a dynamic linker, which an empty image does not have" >&2
@@ -25,5 +25,6 @@ if command -v readelf >/dev/null && readelf -l "$context/taskhub" | grep -q INTE
 fi
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
-docker build --quiet --tag "$tag" --build-arg "VERSION=$version" --file Dockerfile "$context" >/dev/null
+docker build --tag "$tag" --build-arg "VERSION=$version" --file Dockerfile "$context" >"$context.log" 2>&1 ||
+  { cat "$context.log" >&2; exit 1; }
 echo "$tag: $(stat -c %s "$context/taskhub" | awk '{printf "%.1f MB", $1 / 1e6}')"
