@@ -1,6 +1,7 @@
 //! Runs the `taskhub` command as a process: the demo, the emulator, and what they say when something is wrong.
 
 #![cfg(feature = "cli")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pretty_assertions::assert_eq;
 use serde_json::Value;
