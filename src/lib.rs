@@ -27,3 +27,8 @@ pub mod wire;
 pub mod clock;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
 pub mod entropy;
+
+/// The README's code, compiled and run with the documentation's.
+#[cfg(all(doctest, feature = "emulator", feature = "sdk"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,7 @@
 //! Tells the stories of the client and the worker.
+#![cfg(all(feature = "emulator", feature = "sdk", feature = "azure"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(unreachable_pub, reason = "the stories share what stands in for a scheduler")]
 
 #[path = "sdk/connection.rs"]
 mod connection;
