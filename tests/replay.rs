@@ -13,6 +13,7 @@
 mod replay {
     mod combinators;
     mod control;
+    mod cost;
     mod entities;
     mod programs;
     mod retries;
