@@ -15,6 +15,7 @@ mod replay {
     mod control;
     mod cost;
     mod entities;
+    mod garbage;
     mod programs;
     mod retries;
     mod rules;

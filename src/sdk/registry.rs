@@ -129,13 +129,15 @@ impl Registry {
     ) -> Self {
         let orchestrator = Arc::new(orchestrator);
         let definition = Definition {
+            // Nothing of it runs before the first poll: a panic of the decoder is a panic of the orchestrator.
             begin: Arc::new(move |context, input: Option<String>| {
-                let decoded =
-                    decode::<F::Input>(input.as_deref(), &format!("the input of {:?}", context.name()));
-                let running = decoded.map(|input| orchestrator.begin(context, input));
+                let orchestrator = Arc::clone(&orchestrator);
                 Box::pin(async move {
-                    let running = running.map_err(|why| undecodable(&why))?;
-                    let output = running.await.map_err(|error| error.to_details())?;
+                    let what = format!("the input of {:?}", context.name());
+                    let input =
+                        decode::<F::Input>(input.as_deref(), &what).map_err(|why| undecodable(&why))?;
+                    let output =
+                        orchestrator.begin(context, input).await.map_err(|error| error.to_details())?;
                     encode(&output).map(Some).map_err(|why| unencodable(&why))
                 })
             }),

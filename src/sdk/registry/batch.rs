@@ -1,11 +1,13 @@
 //! Answers a batch of operations of one entity: each succeeds or leaves nothing behind.
 
+use super::activity::panicked;
 use super::entity::Dispatcher;
 use super::{Registry, not_found};
 use crate::sdk::replay::{EntityContext, EntityId, FailureDetails};
 use crate::wire::{
     self, EntityBatchResult, EntityRequest, history_event::EventType, operation_result::ResultType,
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// One operation, as it came.
 struct Asked {
@@ -69,7 +71,10 @@ fn run(
             }
             Ok((output, actions, saved))
         };
-        match attempt() {
+        // The decoder and the encoder are the user's too.
+        let attempted = catch_unwind(AssertUnwindSafe(&mut attempt))
+            .unwrap_or_else(|panic| Err(panicked("operation", &*panic)));
+        match attempted {
             Ok((result, actions, saved)) => {
                 batch.entity_state = saved;
                 for action in actions {

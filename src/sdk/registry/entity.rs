@@ -1,6 +1,5 @@
 //! Runs the operations of entities: on a state that has a type, or on one that has none.
 
-use super::activity::panicked;
 use super::{Invalid, undecodable, unencodable};
 use crate::sdk::replay::definition::{Operation, Payload};
 use crate::sdk::replay::names::{self, Names, Registered};
@@ -9,7 +8,6 @@ use serde_json::Value;
 use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What an entity may keep as its state.
@@ -194,8 +192,7 @@ impl<S: EntityState> Live for Opened<S> {
         let name = context.operation().to_lowercase();
         let call = self.operations.get(&name).map(|(call, _)| call).or(self.otherwise.as_ref());
         match call {
-            Some(call) => catch_unwind(AssertUnwindSafe(|| call(&mut self.state, context, input)))
-                .unwrap_or_else(|panic| Err(panicked("operation", &*panic))),
+            Some(call) => call(&mut self.state, context, input),
             None if name == "delete" => {
                 context.delete_state();
                 Ok(None)

@@ -5,11 +5,12 @@ use super::context::OrchestrationContext;
 use super::core::{Core, Facts, Next, Parent, Place};
 use super::failure::{DecodeError, FailureDetails};
 use super::names::Names;
-use super::poll::{End, Root};
+use super::poll::{self, End, Root};
 use super::slot::Outcome;
 use crate::model::{Kind, Timestamp};
 use crate::wire::{self, HistoryEvent, history_event::EventType};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -148,8 +149,8 @@ impl Execution {
         if omitted > 0 {
             return past.is_empty() && omitted == self.applied + self.sent.len();
         }
-        let (Some(tail), Some(last)) = (past.get(self.applied..), self.last.as_ref()) else { return false };
-        if past.get(self.applied - 1).map(Mark::of).as_ref() != Some(last) {
+        let Some(tail) = past.get(self.applied..) else { return false };
+        if self.applied == 0 || past.get(self.applied - 1).map(Mark::of) != self.last {
             return false;
         }
         let is_note =
@@ -200,7 +201,10 @@ impl Execution {
         }
         self.core.replaying.set(replaying);
         self.root.open();
-        if let Err(fault) = self.control(event) {
+        // User code runs outside of polls too: conditions of retry policies, decoders, and whatever is dropped.
+        let applied = catch_unwind(AssertUnwindSafe(|| self.control(event)))
+            .unwrap_or_else(|panic| Err(poll::panicked(&*panic)));
+        if let Err(fault) = applied {
             self.fault = Some(self.suspect.take().unwrap_or(fault));
         }
         self.root.close();
@@ -323,5 +327,8 @@ impl Execution {
 impl Drop for Execution {
     fn drop(&mut self) {
         self.core.evicted.set(true);
+        let future = self.future.take();
+        // What the orchestrator holds is dropped here, and may panic; nobody is left to tell.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
     }
 }

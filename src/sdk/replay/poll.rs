@@ -127,7 +127,7 @@ fn never_yields() -> FailureDetails {
     )
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> FailureDetails {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> FailureDetails {
     let message = panic_message(panic);
     if message.contains("Tokio") || message.contains("tokio") {
         return FailureDetails::permanent(
@@ -138,7 +138,7 @@ fn panicked(panic: &(dyn Any + Send)) -> FailureDetails {
             ),
         );
     }
-    FailureDetails::permanent(ORCHESTRATOR_PANICKED, format!("the orchestrator panicked: {message}"))
+    FailureDetails::new(ORCHESTRATOR_PANICKED, format!("the orchestrator panicked: {message}"))
 }
 
 /// What a panic says.
