@@ -1,0 +1,174 @@
+//! Talks to the published packages of other languages: theirs with theirs, and each with ours.
+//!
+//! `tests/interop/setup.sh` installs them into `target/interop`; `TASKHUB_PYTHON` (a Python that has them) and
+//! `TASKHUB_NODE_MODULES` (a folder that has them) name other places. Where they are missing a test says so and
+//! passes, but with `CI=true` or `TASKHUB_REQUIRE_INTEROP=1` it fails.
+
+#![cfg(all(feature = "emulator", feature = "sdk"))]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+use taskhub::emulator::Emulator;
+use taskhub::orchestration::registry;
+use taskhub::sdk::client::Client;
+use taskhub::sdk::worker::Worker;
+use taskhub::sdk::{Failure, OrchestrationContext, Registry};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A path in the repository.
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// What the environment names, or what the setup script has made; nothing, with a word, where there is none.
+fn found(variable: &str, made: &str, language: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).map_or_else(|| here(made), PathBuf::from);
+    if path.exists() {
+        return Some(path);
+    }
+    let required = |name, value: &str| std::env::var(name).is_ok_and(|is| is == value);
+    assert!(
+        !required("CI", "true") && !required("TASKHUB_REQUIRE_INTEROP", "1"),
+        "{language}'s packages are not at {}; run tests/interop/setup.sh",
+        path.display()
+    );
+    println!("not run: {language}'s packages are not here; tests/interop/setup.sh installs them");
+    None
+}
+
+fn python(role: &str, emulator: &Emulator) -> Option<Command> {
+    let program = found("TASKHUB_PYTHON", "target/interop/venv/bin/python", "Python")?;
+    let mut command = Command::new(program);
+    command.arg(here("tests/interop/stories.py")).arg(role).arg(address(emulator));
+    Some(command)
+}
+
+fn javascript(emulator: &Emulator) -> Option<Command> {
+    let modules: OsString =
+        found("TASKHUB_NODE_MODULES", "target/interop/node/node_modules", "JavaScript")?.into();
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules).arg(here("tests/interop/stories.cjs")).arg(address(emulator));
+    Some(command)
+}
+
+fn address(emulator: &Emulator) -> String {
+    emulator.endpoint().trim_start_matches("http://").to_owned()
+}
+
+/// Runs a program to its end and gives back what it printed; panics with all of it where it failed.
+async fn told_by(mut command: Command) -> String {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the stories end in time");
+    let Output { status, stdout, stderr } = output.expect("the program starts");
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{status}\n{stdout}\n{stderr}");
+    stdout.into_owned()
+}
+
+#[track_caller]
+fn held(output: &str, stories: &[&str]) {
+    let held: Vec<&str> = output.lines().filter_map(|line| line.strip_prefix("ok ")).collect();
+    assert_eq!(held, stories);
+}
+
+/// A Python worker that has said it is ready. It ends when its standard input does.
+async fn python_worker(emulator: &Emulator) -> Option<Child> {
+    let mut command = python("worker", emulator)?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut worker = command.spawn().expect("the worker starts");
+    let mut lines = BufReader::new(worker.stdout.take().expect("it was asked for")).lines();
+    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the worker is ready in time");
+    assert_eq!(line.expect("the worker says something").as_deref(), Some("ready"));
+    Some(worker)
+}
+
+#[tokio::test]
+async fn a_python_worker_and_a_python_client_find_a_scheduler() {
+    let emulator = Emulator::start().await.expect("the emulator starts");
+    let Some(command) = python("all", &emulator) else { return };
+    held(
+        &told_by(command).await,
+        &[
+            "fan-out over 100 activities",
+            "timer",
+            "event",
+            "child",
+            "retry",
+            "terminate",
+            "continue-as-new",
+            "entity with lock",
+            "purge",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_javascript_worker_and_a_javascript_client_find_a_scheduler() {
+    let emulator = Emulator::start().await.expect("the emulator starts");
+    let Some(command) = javascript(&emulator) else { return };
+    held(
+        &told_by(command).await,
+        &[
+            "fan-out over 100 activities",
+            "timer",
+            "event",
+            "child",
+            "custom status",
+            "retry",
+            "continue-as-new",
+            "entity with lock",
+            "rewind",
+            "query over pages",
+            "history",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_rust_client_starts_what_a_python_worker_runs() {
+    let emulator = Emulator::start().await.expect("the emulator starts");
+    let Some(_worker) = python_worker(&emulator).await else { return };
+    let client = Client::connect(&emulator.endpoint()).await.expect("the client connects");
+    let run = client.start_named::<Failure>("python_fan_out", 100).await.expect("the instance starts");
+    let sum = run.result_within(PATIENCE).await.expect("it completes");
+    assert_eq!(sum, serde_json::json!(328_350));
+}
+
+#[tokio::test]
+async fn a_python_client_starts_what_a_rust_worker_runs() {
+    let emulator = Emulator::start().await.expect("the emulator starts");
+    let Some(command) = python("client", &emulator) else { return };
+    let client = Client::connect(&emulator.endpoint()).await.expect("the client connects");
+    let worker = Worker::new(&client, registry()).start().expect("the worker starts");
+    held(&told_by(command).await, &["a client in Python and a worker in Rust"]);
+    worker.stop().await;
+}
+
+/// Adds up the squares that activities in Python make.
+async fn mixed(ctx: OrchestrationContext, numbers: Vec<i64>) -> Result<i64, Failure> {
+    let tasks: Vec<_> =
+        numbers.into_iter().map(|number| ctx.activity_named::<i64, i64>("square").call(number)).collect();
+    let mut sum = 0;
+    for task in tasks {
+        sum += task.await?;
+    }
+    Ok(sum)
+}
+
+#[tokio::test]
+async fn a_rust_orchestration_calls_python_activities_in_one_hub() {
+    let emulator = Emulator::start().await.expect("the emulator starts");
+    let Some(_worker) = python_worker(&emulator).await else { return };
+    let client = Client::connect(&emulator.endpoint()).await.expect("the client connects");
+    let worker =
+        Worker::new(&client, Registry::new().orchestration(mixed)).start().expect("the worker starts");
+    let run = client.start(mixed, (1..=10).collect()).await.expect("the instance starts");
+    let sum = run.result_within(PATIENCE).await.expect("it completes");
+    assert_eq!(sum, 385);
+    worker.stop().await;
+}

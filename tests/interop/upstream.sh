@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Runs Microsoft's own suites, unmodified, from a checkout of one of its SDKs, against our emulator.
+#
+#   tests/interop/upstream.sh python-dts  CHECKOUT   what is marked for the DTS emulator, and the five unmarked
+#   tests/interop/upstream.sh python-core CHECKOUT   what is meant for the SDK's own in-memory backend
+#   tests/interop/upstream.sh js          CHECKOUT   the JavaScript SDK's suite for the DTS emulator
+#
+# Prints "SUITE: PASSED of TOTAL" and ends with 0 when that is all of them. TASKHUB_EMULATOR is the command that
+# starts the emulator on {port}; without it the release build of this repository. TASKHUB_UPSTREAM_PYTHON is a
+# Python in which the checkout's packages are installed; without it one is made in target/interop/upstream.
+# The large-payload tests want Azurite's blob service on port 10000 (npm package azurite); it is started where
+# it is found in TASKHUB_AZURITE (a node_modules folder).
+set -uo pipefail
+
+suite=${1:?which suite: python-dts, python-core or js}
+checkout=$(cd "${2:?a checkout of the SDK}" && pwd) || exit 2
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+work=$root/target/interop/upstream
+mkdir -p "$work"
+
+if [ -z "${TASKHUB_EMULATOR:-}" ]; then
+  (cd "$root" && cargo build --release --quiet --bin taskhub) || exit 2
+  TASKHUB_EMULATOR="$root/target/release/taskhub emulator --grpc-port {port} --http-port 0 --dashboard-port 0"
+fi
+export TASKHUB_EMULATOR
+
+started=()
+finish() { for pid in "${started[@]:-}"; do [ -z "$pid" ] || kill "$pid" 2>/dev/null; done; }
+trap finish EXIT
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+wait_for_port() {
+  for _ in $(seq 500); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0
+    python3 -c 'import time; time.sleep(0.02)'
+  done
+  echo "nothing listens on port $1" >&2
+  return 1
+}
+
+emulator() {
+  local command=${TASKHUB_EMULATOR//\{port\}/$1}
+  $command >"$work/emulator.log" 2>&1 &
+  started+=($!)
+  wait_for_port "$1"
+}
+
+azurite() {
+  (exec 3<>/dev/tcp/127.0.0.1/10000) 2>/dev/null && return 0
+  local program=${TASKHUB_AZURITE:-$root/target/interop/node/node_modules}/.bin/azurite-blob
+  [ -x "$program" ] || { echo "no Azurite: the large-payload tests will fail" >&2; return 0; }
+  "$program" --inMemoryPersistence --silent --skipApiVersionCheck --blobPort 10000 >"$work/azurite.log" 2>&1 &
+  started+=($!)
+  wait_for_port 10000
+}
+
+python() {
+  if [ -z "${TASKHUB_UPSTREAM_PYTHON:-}" ]; then
+    TASKHUB_UPSTREAM_PYTHON=$work/python/bin/python
+    if [ ! -e "$work/python/ready" ]; then
+      python3 -m venv "$work/python" || exit 2
+      # Both editable: the second is a sub-package of the first, in a distribution of its own.
+      "$TASKHUB_UPSTREAM_PYTHON" -m pip install --quiet \
+        -e "$checkout[azure-blob-payloads,opentelemetry,history-export-azure]" -e "$checkout/durabletask-azuremanaged" \
+        pytest pytest-asyncio pytest-timeout azure-identity aiohttp || exit 2
+      touch "$work/python/ready"
+    fi
+  fi
+  (cd "$checkout" && "$TASKHUB_UPSTREAM_PYTHON" -m pytest -q -p no:cacheprovider --timeout=120 \
+    --junitxml="$work/$suite.xml" "$@")
+}
+
+# Reads the sums out of a JUnit report.
+sums() {
+  python3 - "$@" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as xml
+
+total = bad = 0
+for path in sys.argv[2:]:
+    for suite in xml.parse(path).getroot().iter("testsuite"):
+        total += int(suite.get("tests", 0)) - int(suite.get("skipped", 0))
+        bad += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        for case in suite.iter("testcase"):
+            if case.find("failure") is not None or case.find("error") is not None:
+                print(f"failed: {case.get('classname')} {case.get('name')}")
+print(f"{sys.argv[1]}: {total - bad} of {total}")
+sys.exit(0 if total and not bad else 1)
+PYTHON
+}
+
+case $suite in
+  python-dts)
+    azurite
+    port=$(free_port)
+    emulator "$port" || exit 2
+    export TASKHUB=default ENDPOINT=http://127.0.0.1:$port
+    python tests/durabletask-azuremanaged -m dts
+    cp "$work/$suite.xml" "$work/$suite-marked.xml"
+    python tests/durabletask-azuremanaged/entities/test_dts_entity_failure_handling.py
+    sums "$suite" "$work/$suite-marked.xml" "$work/$suite.xml"
+    ;;
+  python-core)
+    azurite
+    export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
+    python -p upstream_plugin $(cd "$checkout" && ls tests/durabletask/*_e2e.py) \
+      tests/durabletask/entities tests/durabletask/scheduled tests/durabletask/test_batch_actions.py \
+      -k "e2e or entit or scheduled or batch"
+    sums "$suite" "$work/$suite.xml"
+    ;;
+  js)
+    port=$(free_port)
+    emulator "$port" || exit 2
+    export TASKHUB=default ENDPOINT=127.0.0.1:$port
+    (cd "$checkout" && [ -d node_modules ] || npm install --ignore-scripts --no-save --no-audit --no-fund)
+    (cd "$checkout" && npx jest test/e2e-azuremanaged --forceExit --json --outputFile="$work/js.json")
+    python3 - "$work/js.json" <<'PYTHON'
+import json
+import sys
+
+report = json.load(open(sys.argv[1]))
+for file in report["testResults"]:
+    for test in file["assertionResults"]:
+        if test["status"] == "failed":
+            print("failed:", test["fullName"])
+passed, failed = report["numPassedTests"], report["numFailedTests"]
+broken = report["numRuntimeErrorTestSuites"]
+print(f"js: {passed} of {passed + failed}, {report['numPendingTests']} skipped by the suite, {broken} files broken")
+sys.exit(0 if passed and not failed and not broken else 1)
+PYTHON
+    ;;
+  *)
+    echo "no such suite: $suite" >&2
+    exit 2
+    ;;
+esac
