@@ -1,60 +1,60 @@
-//! Shows a history: as a timeline, a table or JSON.
+//! Shows a history as something to read: a table, a timeline, a sequence, or JSON.
 //!
-//! Pure: events in, text out; the same events always give the same text.
+//! Everything here looks at `wire::HistoryEvent`s and at nothing else, so it shows what a scheduler in Azure did as
+//! well as what an emulator did.
+//!
+//! # Layout
+//!
+//! - [`json`], [`from_json`]: the protocol's own JSON, written and read by what the protocol says of itself.
+//! - [`table`]: one line an event. [`timeline`]: one line a task, over time. [`sequence`]: a mermaid diagram.
+//! - [`normal`]: the same text for every run that did the same, whatever its ids, its times and its turns.
+//! - `tasks`: finds the tasks in a history, their attempts folded.
 
-mod facts;
 mod json;
-mod span;
+mod normal;
+mod sequence;
 mod table;
+mod tasks;
 mod timeline;
 
-pub use json::json;
+pub use json::{NotHistory, from_json, json};
+pub use normal::normal;
+pub use sequence::sequence;
 pub use table::table;
-pub use timeline::timeline;
+pub use timeline::{Look, timeline, timeline_in};
 
-/// Payloads are shown up to this many characters in text; JSON has them whole.
-const PREVIEW: usize = 60;
+use crate::model::Timestamp;
+use crate::wire::HistoryEvent;
+use std::time::Duration;
 
-/// What fits on a line of a payload that may be long and may hold anything.
-fn preview(payload: &str) -> String {
-    let line = payload.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut text: String = line.take(PREVIEW).collect();
-    if payload.chars().nth(PREVIEW).is_some() {
-        text.push_str("...");
-    }
-    text
+/// When an event happened; the epoch where it does not say.
+fn moment(event: &HistoryEvent) -> Timestamp {
+    event.timestamp.as_ref().map(Timestamp::from_wire).unwrap_or_default()
 }
 
-/// A duration in the unit that suits it.
-fn elapsed(duration: std::time::Duration) -> String {
+/// A duration as people say it: `0`, `12 us`, `3.4 ms`, `1.25 s`, `2 h 5 min`.
+fn spoken(duration: Duration) -> String {
     let micros = duration.as_micros();
-    let tenths = |unit: u128| format!("{}.{}", micros / unit, micros * 10 / unit % 10);
+    let seconds = duration.as_secs();
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    let of = |unit: u128| micros as f64 / unit as f64;
     match micros {
-        0..1_000 => format!("{micros} us"),
-        1_000..1_000_000 => format!("{} ms", tenths(1_000)),
-        1_000_000..60_000_000 => format!("{} s", tenths(1_000_000)),
-        60_000_000..3_600_000_000 => format!("{} min", tenths(60_000_000)),
-        3_600_000_000..86_400_000_000 => format!("{} h", tenths(3_600_000_000)),
-        _ => format!("{} d", tenths(86_400_000_000)),
+        0 => "0".to_owned(),
+        1..1_000 => format!("{micros} us"),
+        1_000..1_000_000 => format!("{:.1} ms", of(1_000)),
+        1_000_000..60_000_000 => format!("{:.2} s", of(1_000_000)),
+        60_000_000..3_600_000_000 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600_000_000..86_400_000_000 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn a_payload_is_cut_between_characters_and_stays_on_its_line() {
-        assert_eq!(preview("[1,\n2]"), "[1, 2]");
-        assert_eq!(preview(&"\u{e9}".repeat(61)), format!("{}...", "\u{e9}".repeat(60)));
+/// At most `limit` characters of a text, on one line; a longer text ends in dots.
+fn short(text: &str, limit: usize) -> String {
+    let mut shown: String = text.chars().take(limit).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(limit).is_some() {
+        shown.truncate(shown.char_indices().rev().nth(2).map_or(0, |(at, _)| at));
+        shown.push_str("...");
     }
-
-    #[test]
-    fn durations_have_the_unit_that_suits_them() {
-        assert_eq!(elapsed(Duration::from_micros(7)), "7 us");
-        assert_eq!(elapsed(Duration::from_micros(1_250)), "1.2 ms");
-        assert_eq!(elapsed(Duration::from_secs(90)), "1.5 min");
-        assert_eq!(elapsed(Duration::from_secs(3 * 86_400)), "3.0 d");
-    }
+    shown
 }

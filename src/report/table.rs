@@ -1,26 +1,34 @@
-//! Shows a history as a table: one event a row, whole columns.
+//! Lays a history out as a table, one line an event.
 
-use super::facts::{Facts, facts};
-use super::{elapsed, preview};
+use super::{moment, short};
 use crate::model::{Kind, Timestamp};
-use crate::wire::HistoryEvent;
-use std::fmt::Write;
+use crate::wire::{HistoryEvent, TaskFailureDetails, history_event::EventType};
+use std::fmt::Write as _;
 
-/// The history as a table with a heading; times count from its first event.
+/// How much of a payload is shown.
+const PAYLOAD: usize = 60;
+
+/// The history as a table: number, time since the first event, kind, id, name and payload of every event.
 pub fn table(history: &[HistoryEvent]) -> String {
-    let first = history.first().and_then(|event| event.timestamp.as_ref()).map(Timestamp::from_wire);
-    let heading = ["#", "after", "event", "id", "of", "name", "payload"].map(str::to_owned);
-    let rows = history.iter().enumerate().map(|(at, event)| row(at, event, first.unwrap_or_default()));
-    let rows: Vec<[String; 7]> = std::iter::once(heading).chain(rows).collect();
-    let widths: Vec<usize> = (0..7)
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
-        .collect();
-    let mut text = String::new();
+    let began = history.first().map(moment).unwrap_or_default();
+    let rows: Vec<[String; 6]> =
+        history.iter().enumerate().map(|(number, event)| row(number + 1, event, began)).collect();
+    let head = ["#", "+ms", "event", "id", "name", "detail"].map(str::to_owned);
+    let mut widths = head.each_ref().map(String::len);
     for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in std::iter::once(&head).chain(&rows) {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            // Writing to a string cannot fail.
-            let _ = write!(line, "{cell:<width$}  ");
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            // Numbers to the right, words to the left; writing to a text cannot fail.
+            let _ = match column {
+                0 | 1 | 3 => write!(line, "{cell:>width$}  "),
+                _ => write!(line, "{cell:<width$}  "),
+            };
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -28,14 +36,88 @@ pub fn table(history: &[HistoryEvent]) -> String {
     text
 }
 
-fn row(at: usize, event: &HistoryEvent, first: Timestamp) -> [String; 7] {
-    let moment = event.timestamp.as_ref().map(Timestamp::from_wire);
-    let after = moment.map(|moment| elapsed(moment.since(first))).unwrap_or_default();
-    let (kind, Facts { name, of, payload }) = match &event.event_type {
-        Some(body) => (Kind::of(body).as_str(), facts(body)),
-        None => ("(unknown to this version)", Facts::default()),
+fn row(number: usize, event: &HistoryEvent, began: Timestamp) -> [String; 6] {
+    let micros = moment(event).since(began).as_micros();
+    let time = format!("{}.{:03}", micros / 1_000, micros % 1_000);
+    let id = if event.event_id < 0 { "-".to_owned() } else { event.event_id.to_string() };
+    let Some(body) = &event.event_type else {
+        return [number.to_string(), time, "?".into(), id, String::new(), String::new()];
     };
-    let id = if event.event_id < 0 { String::new() } else { event.event_id.to_string() };
-    let of = of.map(|of| of.to_string()).unwrap_or_default();
-    [(at + 1).to_string(), after, kind.to_owned(), id, of, preview(&name), preview(&payload)]
+    let (name, detail) = told(body);
+    [number.to_string(), time, Kind::of(body).to_string(), id, name, detail]
+}
+
+/// What an event is about, and what it carries.
+pub(super) fn told(body: &EventType) -> (String, String) {
+    let nothing = String::new;
+    match body {
+        EventType::ExecutionStarted(it) => (it.name.clone(), payload("input", it.input.as_deref())),
+        EventType::ExecutionCompleted(it) => {
+            let status = it.orchestration_status().as_str_name().trim_start_matches("ORCHESTRATION_STATUS_");
+            let how = match &it.failure_details {
+                Some(failure) => failed(Some(failure)),
+                None => payload("result", it.result.as_deref()),
+            };
+            (status.to_owned(), how)
+        }
+        EventType::ExecutionTerminated(it) => (nothing(), payload("output", it.input.as_deref())),
+        EventType::ExecutionSuspended(it) => (nothing(), payload("reason", it.input.as_deref())),
+        EventType::ExecutionResumed(it) => (nothing(), payload("reason", it.input.as_deref())),
+        EventType::ExecutionRewound(it) => (nothing(), payload("reason", it.reason.as_deref())),
+        EventType::TaskScheduled(it) => (it.name.clone(), payload("input", it.input.as_deref())),
+        EventType::TaskCompleted(it) => (of(it.task_scheduled_id), payload("result", it.result.as_deref())),
+        EventType::TaskFailed(it) => (of(it.task_scheduled_id), failed(it.failure_details.as_ref())),
+        EventType::SubOrchestrationInstanceCreated(it) => {
+            (format!("{} as {}", it.name, it.instance_id), payload("input", it.input.as_deref()))
+        }
+        EventType::SubOrchestrationInstanceCompleted(it) => {
+            (of(it.task_scheduled_id), payload("result", it.result.as_deref()))
+        }
+        EventType::SubOrchestrationInstanceFailed(it) => {
+            (of(it.task_scheduled_id), failed(it.failure_details.as_ref()))
+        }
+        EventType::TimerCreated(it) => (nothing(), due(it.fire_at.as_ref())),
+        EventType::TimerFired(it) => (of(it.timer_id), nothing()),
+        EventType::EventSent(it) => {
+            (format!("{} to {}", it.name, it.instance_id), payload("data", it.input.as_deref()))
+        }
+        EventType::EventRaised(it) => (it.name.clone(), payload("data", it.input.as_deref())),
+        EventType::EntityOperationSignaled(it) => {
+            (at(&it.operation, it.target_instance_id.as_deref()), payload("input", it.input.as_deref()))
+        }
+        EventType::EntityOperationCalled(it) => {
+            (at(&it.operation, it.target_instance_id.as_deref()), payload("input", it.input.as_deref()))
+        }
+        EventType::EntityOperationCompleted(it) => (nothing(), payload("output", it.output.as_deref())),
+        EventType::EntityOperationFailed(it) => (nothing(), failed(it.failure_details.as_ref())),
+        EventType::EntityLockRequested(it) => (it.lock_set.join(", "), nothing()),
+        EventType::EntityUnlockSent(it) => (it.target_instance_id.clone().unwrap_or_default(), nothing()),
+        EventType::ContinueAsNew(it) => (nothing(), payload("input", it.input.as_deref())),
+        EventType::GenericEvent(it) => (nothing(), payload("data", it.data.as_deref())),
+        EventType::OrchestratorStarted(_)
+        | EventType::OrchestratorCompleted(_)
+        | EventType::EntityLockGranted(_)
+        | EventType::HistoryState(_) => (nothing(), nothing()),
+    }
+}
+
+fn payload(what: &str, text: Option<&str>) -> String {
+    text.map(|text| format!("{what}={}", short(text, PAYLOAD))).unwrap_or_default()
+}
+
+fn of(id: i32) -> String {
+    format!("of #{id}")
+}
+
+fn at(operation: &str, target: Option<&str>) -> String {
+    format!("{operation} at {}", target.unwrap_or("?"))
+}
+
+fn due(at: Option<&prost_types::Timestamp>) -> String {
+    at.map(|at| format!("due {}", Timestamp::from_wire(at))).unwrap_or_default()
+}
+
+pub(super) fn failed(failure: Option<&TaskFailureDetails>) -> String {
+    let Some(failure) = failure else { return "failed".to_owned() };
+    format!("{}: {}", failure.error_type, short(&failure.error_message, PAYLOAD))
 }

@@ -1,114 +1,261 @@
-//! Shows a history as a timeline: one bar for each thing that took time, so that what ran side by side stands side by side.
+//! Draws a history over time: one line a task, what runs in parallel one above the other.
 
-use super::facts::{outcome, status};
-use super::span::{End, Span, spans};
-use super::{elapsed, preview};
+use super::spoken;
+use super::tasks::{Attempt, Instance, Task, instance};
 use crate::model::Timestamp;
 use crate::wire::HistoryEvent;
-use crate::wire::history_event::EventType;
-use std::fmt::Write;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-/// How wide the picture is, in characters.
-const WIDTH: usize = 40;
-/// How wide a name may be.
-const NAME: usize = 28;
-/// More rows than this are shown by the first and the last of them.
-const ROWS: usize = 60;
+/// How a timeline looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// How many columns the whole time takes.
+    pub width: usize,
+    /// Whether how a task ended is coloured too, for a terminal.
+    pub colour: bool,
+    /// From how many tasks of one name on they share a line.
+    pub fold_above: usize,
+}
 
-/// The history as a picture with a line before it and one after it.
-pub fn timeline(history: &[HistoryEvent]) -> String {
-    let moments = || history.iter().filter_map(|event| event.timestamp.as_ref()).map(Timestamp::from_wire);
-    let (Some(first), Some(last)) = (moments().min(), moments().max()) else {
-        return "nothing has happened yet\n".to_owned();
-    };
-    let scale = Scale { first, length: last.since(first) };
-    let spans = spans(history);
-    let name = spans.iter().map(|span| span.label.chars().count()).max().unwrap_or_default().min(NAME);
-    let mut text = String::new();
-    frame(&mut text, history, first);
-    if spans.len() <= ROWS {
-        rows(&mut text, &spans, &scale, name);
-    } else {
-        let (head, tail) = (&spans[..ROWS / 2], &spans[spans.len() - ROWS / 6..]);
-        rows(&mut text, head, &scale, name);
-        put(&mut text, format_args!("  ... {} more ...\n", spans.len() - head.len() - tail.len()));
-        rows(&mut text, tail, &scale, name);
+impl Default for Look {
+    fn default() -> Self {
+        Self { width: 56, colour: false, fold_above: 50 }
     }
-    end(&mut text, history, &scale);
+}
+
+/// The longest title that is shown whole.
+const TITLE: usize = 28;
+
+/// What the share of a column's busiest moment looks like, from nothing to everything.
+const DENSITY: [char; 8] = [' ', '.', ':', '-', '=', '+', '#', '@'];
+
+/// The history as a timeline, 56 columns wide and without colours.
+///
+/// `=` is a task that is on its way, which is queued and running alike: a history does not tell them apart. It ends in
+/// `x` where it failed and in `>` where it is still open; dots are the pause before another attempt.
+pub fn timeline(history: &[HistoryEvent]) -> String {
+    timeline_in(history, Look::default())
+}
+
+/// The history as a timeline that looks so.
+pub fn timeline_in(history: &[HistoryEvent], look: Look) -> String {
+    let instance = instance(history);
+    let mut many: BTreeMap<(super::tasks::What, &str), Vec<&Task>> = BTreeMap::new();
+    for task in &instance.tasks {
+        many.entry((task.what, &task.name)).or_default().push(task);
+    }
+    many.retain(|_, tasks| tasks.len() > look.fold_above);
+    let axis = Axis { began: instance.began, ended: instance.last, width: look.width.max(8) };
+    let mut rows = Vec::new();
+    for task in &instance.tasks {
+        match many.get_mut(&(task.what, task.name.as_str())) {
+            None => rows.push(one(task, axis, look)),
+            Some(tasks) if tasks.is_empty() => {}
+            Some(tasks) => rows.push(folded(&std::mem::take(tasks), axis)),
+        }
+    }
+    draw(&instance, axis, &rows)
+}
+
+/// One line: a title, what happens over time, and a word on it.
+struct Row {
+    title: String,
+    bar: String,
+    note: String,
+}
+
+fn draw(instance: &Instance, axis: Axis, rows: &[Row]) -> String {
+    let title = rows.iter().map(|row| row.title.chars().count()).max().unwrap_or(0);
+    let status = instance.status.map_or("?", crate::model::Status::as_str);
+    let whole = spoken(axis.ended.since(axis.began));
+    let mut text = String::new();
+    // Writing to a text cannot fail.
+    let _ = writeln!(text, "{}  {status}  {whole}  {}", instance.name, instance.id);
+    if rows.is_empty() {
+        return text;
+    }
+    let (zero, width) = ("0", axis.width);
+    let _ = writeln!(text, "  {:title$}  {zero}{whole:>rest$}", "", rest = width - zero.len());
+    for Row { title: name, bar, note } in rows {
+        let _ = writeln!(text, "  {name:title$} |{bar}| {note}");
+    }
     text
 }
 
-/// Writing to a string cannot fail.
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
-    let _ = text.write_fmt(what);
-}
-
-fn frame(text: &mut String, history: &[HistoryEvent], first: Timestamp) {
-    for event in history {
-        if let Some(EventType::ExecutionStarted(started)) = &event.event_type {
-            let input = started.input.as_deref().map(preview).unwrap_or_default();
-            put(text, format_args!("{first}  {} begins {input}\n", preview(&started.name)));
-        }
-    }
-}
-
-fn end(text: &mut String, history: &[HistoryEvent], scale: &Scale) {
-    let events = history.len();
-    let length = elapsed(scale.length);
-    let ended = history.iter().rev().find_map(|event| match &event.event_type {
-        Some(EventType::ExecutionCompleted(completed)) => Some(completed),
-        _ => None,
-    });
-    match ended {
-        None => put(text, format_args!("not ended after {length}; {events} events so far\n")),
-        Some(completed) => {
-            let what = outcome(completed.result.as_deref(), completed.failure_details.as_ref());
-            let status = status(completed.orchestration_status);
-            put(text, format_args!("{status} after {length}, {events} events: {}\n", preview(&what)));
-        }
-    }
-}
-
-fn rows(text: &mut String, spans: &[Span], scale: &Scale, name: usize) {
-    for span in spans {
-        let label: String = preview(&span.label).chars().take(name).collect();
-        let (bar, took, what) = match &span.end {
-            End::Open => (scale.bar(span.begin, None, '-'), "still open".to_owned(), String::new()),
-            End::Well(at, result) => {
-                (scale.bar(span.begin, Some(*at), '='), elapsed(at.since(span.begin)), preview(result))
-            }
-            End::Badly(at, why) => {
-                let took = elapsed(at.since(span.begin));
-                (scale.bar(span.begin, Some(*at), 'x'), took, format!("failed: {}", preview(why)))
-            }
-            End::Moment(payload) => {
-                let after = elapsed(span.begin.since(scale.first));
-                (scale.bar(span.begin, Some(span.begin), '*'), format!("at {after}"), preview(payload))
-            }
+fn one(task: &Task, axis: Axis, look: Look) -> Row {
+    let mut bar = vec![' '; axis.width];
+    let (first, last) = (axis.column(task.from()), axis.column(task.to().unwrap_or(axis.ended)));
+    bar[first..=last].fill('.');
+    for Attempt { from, to, failed } in &task.attempts {
+        let (first, last) = (axis.column(*from), axis.column(to.unwrap_or(axis.ended)));
+        bar[first..=last].fill('=');
+        bar[last] = match to {
+            None => '>',
+            Some(_) if *failed => 'x',
+            Some(to) if to == from => '|',
+            Some(_) => '=',
         };
-        put(text, format_args!("{}\n", format!("  {label:<name$} |{bar}| {took:>10}  {what}").trim_end()));
+    }
+    let mut note = match task.to() {
+        None => "open".to_owned(),
+        Some(_) if task.what == super::tasks::What::Moment => {
+            format!("at {}", spoken(task.from().since(axis.began)))
+        }
+        Some(to) if task.failed() => format!("failed after {}", spoken(to.since(task.from()))),
+        Some(to) => spoken(to.since(task.from())),
+    };
+    if task.attempts.len() > 1 {
+        let _ = write!(note, ", {} attempts", task.attempts.len());
+    }
+    let bar: String = bar.into_iter().collect();
+    let bar = match (look.colour, task.to(), task.failed()) {
+        (false, ..) => bar,
+        (true, None, _) => format!("\u{1b}[33m{bar}\u{1b}[0m"),
+        (true, Some(_), true) => format!("\u{1b}[31m{bar}\u{1b}[0m"),
+        (true, Some(_), false) => format!("\u{1b}[32m{bar}\u{1b}[0m"),
+    };
+    Row { title: super::short(&task.title(), TITLE), bar, note }
+}
+
+/// Many tasks of one name on one line: the denser a column, the more of them were on their way at once.
+fn folded(tasks: &[&Task], axis: Axis) -> Row {
+    let mut steps = vec![0_isize; axis.width + 1];
+    for task in tasks {
+        steps[axis.column(task.from())] += 1;
+        steps[axis.column(task.to().unwrap_or(axis.ended)) + 1] -= 1;
+    }
+    let mut at_once = 0;
+    let counts: Vec<usize> = steps[..axis.width]
+        .iter()
+        .map(|step| {
+            at_once += step;
+            at_once.unsigned_abs()
+        })
+        .collect();
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let shade = |count: &usize| DENSITY[(count * (DENSITY.len() - 1)).div_ceil(most)];
+    let durations = tasks.iter().filter_map(|task| Some(task.to()?.since(task.from())));
+    let (shortest, longest) =
+        (durations.clone().min().unwrap_or_default(), durations.max().unwrap_or_default());
+    let failed = tasks.iter().filter(|task| task.failed()).count();
+    let open = tasks.iter().filter(|task| task.to().is_none()).count();
+    let mut note = format!("{} to {}, up to {most} at once", spoken(shortest), spoken(longest));
+    if failed > 0 {
+        let _ = write!(note, ", {failed} failed");
+    }
+    if open > 0 {
+        let _ = write!(note, ", {open} open");
+    }
+    let title = format!("{} x{}", super::short(&tasks[0].name, TITLE - 8), tasks.len());
+    Row { title, bar: counts.iter().map(shade).collect(), note }
+}
+
+/// Where a moment is on the line.
+#[derive(Debug, Clone, Copy)]
+struct Axis {
+    began: Timestamp,
+    ended: Timestamp,
+    width: usize,
+}
+
+impl Axis {
+    fn column(self, at: Timestamp) -> usize {
+        let whole = self.ended.since(self.began).as_micros().max(1);
+        let column = at.since(self.began).as_micros() * (self.width as u128 - 1) / whole;
+        usize::try_from(column).unwrap_or(usize::MAX).min(self.width - 1)
     }
 }
 
-/// From the first moment to the last, over the width of the picture.
-struct Scale {
-    first: Timestamp,
-    length: Duration,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Status, event};
+    use crate::wire::{self, ScheduleTaskAction, history_event::EventType};
+    use pretty_assertions::assert_eq;
 
-impl Scale {
-    /// A bar from one moment to another, at least one character wide; without an end it goes on to the edge.
-    fn bar(&self, from: Timestamp, to: Option<Timestamp>, with: char) -> String {
-        let from = self.column(from);
-        let to = to.map_or(WIDTH - 1, |to| self.column(to)).max(from);
-        (0..WIDTH).map(|column| if (from..=to).contains(&column) { with } else { ' ' }).collect()
+    fn ms(ms: i64) -> Timestamp {
+        Timestamp::from_micros(ms * 1_000)
     }
 
-    fn column(&self, at: Timestamp) -> usize {
-        let whole = self.length.as_micros().max(1);
-        let part = at.since(self.first).as_micros().min(whole);
-        let column = part * (WIDTH as u128 - 1) / whole;
-        usize::try_from(column).unwrap_or(WIDTH - 1)
+    fn scheduled(id: i32, at: i64, name: &str) -> HistoryEvent {
+        event::task_scheduled(id, ms(at), ScheduleTaskAction { name: name.into(), ..Default::default() })
+    }
+
+    fn began() -> Vec<HistoryEvent> {
+        let started = wire::ExecutionStartedEvent {
+            name: "fan".into(),
+            orchestration_instance: Some(wire::OrchestrationInstance {
+                instance_id: "demo".into(),
+                execution_id: None,
+            }),
+            ..Default::default()
+        };
+        vec![event::orchestrator_started(ms(0)), event::execution_started(ms(0), started)]
+    }
+
+    fn look(width: usize) -> Look {
+        Look { width, ..Look::default() }
+    }
+
+    #[test]
+    fn parallel_tasks_stand_one_above_the_other() {
+        let mut history = began();
+        history.extend([scheduled(0, 0, "a"), scheduled(1, 0, "b"), scheduled(2, 4, "c")]);
+        history.push(event::task_completed(ms(8), 0, None));
+        history.push(event::task_failed(ms(4), 1, wire::TaskFailureDetails::default()));
+        history.push(event::event_raised(ms(6), "Go".into(), None));
+        assert_eq!(
+            timeline_in(&history, look(9)),
+            "fan  RUNNING  8.0 ms  demo\n\
+            \x20           0  8.0 ms\n\
+            \x20 a #0     |=========| 8.0 ms\n\
+            \x20 b #1     |====x    | failed after 4.0 ms\n\
+            \x20 c #2     |    ====>| open\n\
+            \x20 event Go |      |  | at 6.0 ms\n"
+        );
+    }
+
+    #[test]
+    fn attempts_of_one_call_share_a_line_and_the_pause_between_them_is_dotted() {
+        let again = |id, at| {
+            let tags =
+                [("taskhub.attempt", "2"), ("taskhub.call", "0")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+            let task = ScheduleTaskAction { name: "a".into(), tags: tags.into(), ..Default::default() };
+            event::task_scheduled(id, ms(at), task)
+        };
+        let mut history = began();
+        history.push(scheduled(0, 0, "a"));
+        history.push(event::task_failed(ms(2), 0, wire::TaskFailureDetails::default()));
+        history.push(event::timer_created(1, ms(2), ms(6).to_wire()));
+        history.push(event::orchestrator_started(ms(6)));
+        history.push(event::timer_fired(ms(6), 1, ms(6).to_wire()));
+        history.push(again(2, 6));
+        history.push(event::task_completed(ms(8), 2, None));
+        let text = timeline_in(&history, look(9));
+        assert_eq!(text.lines().nth(2).unwrap(), "  a #0 |==x...===| 8.0 ms, 2 attempts");
+        assert_eq!(text.lines().count(), 3);
+    }
+
+    #[test]
+    fn many_alike_are_folded_into_one_line() {
+        let mut history = began();
+        history.extend((0..100).map(|id| scheduled(id, 0, "square")));
+        history.extend((0..99).map(|id| event::task_completed(ms(i64::from(id) + 1), id, None)));
+        history.push(event::task_failed(ms(100), 99, wire::TaskFailureDetails::default()));
+        history.push(event::execution_completed(100, ms(100), Status::Completed, None, None));
+        let text = timeline_in(&history, look(20));
+        assert_eq!(text.lines().count(), 3);
+        let row = text.lines().last().unwrap();
+        assert!(row.starts_with("  square x100 |@"), "{row}");
+        assert!(row.ends_with("| 1.0 ms to 100.0 ms, up to 100 at once, 1 failed"), "{row}");
+    }
+
+    #[test]
+    fn no_history_is_drawn_as_nothing() {
+        assert_eq!(timeline(&[]), "  ?  0  \n");
+        let unknown =
+            event::new(-1, ms(0), EventType::OrchestratorStarted(wire::OrchestratorStartedEvent {}));
+        assert_eq!(timeline(&[unknown]), "  ?  0  \n");
     }
 }

@@ -1,0 +1,222 @@
+//! Finds the tasks in a history: what was scheduled, how it ended, and which attempts belong together.
+
+use super::moment;
+use crate::model::{Kind, Status, Timestamp};
+
+use crate::wire::{HistoryEvent, history_event::EventType};
+use std::collections::BTreeMap;
+
+/// The tags by which our own worker marks another attempt, and the action that was the first.
+const ATTEMPT: &str = "taskhub.attempt";
+const CALL: &str = "taskhub.call";
+
+/// The instance that a history is of, as far as it says.
+#[derive(Debug, Default)]
+pub(super) struct Instance {
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) status: Option<Status>,
+    pub(super) began: Timestamp,
+    /// When the last thing happened.
+    pub(super) last: Timestamp,
+    pub(super) tasks: Vec<Task>,
+}
+
+/// One logical task: an activity, a child, a timer, a call of an entity, or something that happened at one moment.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) what: What,
+    pub(super) name: String,
+    /// The id of the first action; -1 for what arrived.
+    pub(super) id: i32,
+    /// Its attempts, the pauses between them left out.
+    pub(super) attempts: Vec<Attempt>,
+}
+
+/// What kind of task it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Activity,
+    Child,
+    Timer,
+    Entity,
+    Lock,
+    /// An event that arrived, or something else that happened at one moment.
+    Moment,
+}
+
+/// From when to when one attempt lasted, and how it ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt {
+    pub(super) from: Timestamp,
+    pub(super) to: Option<Timestamp>,
+    pub(super) failed: bool,
+}
+
+impl Task {
+    pub(super) fn from(&self) -> Timestamp {
+        self.attempts.first().map_or(Timestamp::EPOCH, |attempt| attempt.from)
+    }
+
+    /// When it ended; `None` while it is open.
+    pub(super) fn to(&self) -> Option<Timestamp> {
+        self.attempts.last().and_then(|attempt| attempt.to)
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.attempts.last().is_some_and(|attempt| attempt.failed)
+    }
+
+    /// Its name, with its id where it has one.
+    pub(super) fn title(&self) -> String {
+        match (self.what, self.id) {
+            (What::Moment, _) => self.name.clone(),
+            (What::Timer, id) => format!("timer #{id}"),
+            (What::Child, id) => format!("{} (child) #{id}", self.name),
+            (_, id) => format!("{} #{id}", self.name),
+        }
+    }
+}
+
+/// Reads a history.
+pub(super) fn instance(history: &[HistoryEvent]) -> Instance {
+    let mut reader = Reader::default();
+    let began = history.first().map(moment).unwrap_or_default();
+    reader.instance.began = began;
+    reader.instance.last = began;
+    for event in history {
+        let at = moment(event);
+        reader.instance.last = reader.instance.last.max(at);
+        if let Some(body) = &event.event_type {
+            reader.read(event.event_id, at, body);
+        }
+    }
+    reader.instance.tasks.retain(|task| !task.attempts.is_empty());
+    reader.instance
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    instance: Instance,
+    /// Where the task of an action is.
+    actions: BTreeMap<i32, usize>,
+    /// Where the task of an entity's request or of a critical section is.
+    requests: BTreeMap<String, usize>,
+    /// The timers that have fired in this turn: one of them may be the pause before an attempt.
+    fired: Vec<i32>,
+}
+
+impl Reader {
+    fn read(&mut self, id: i32, at: Timestamp, body: &EventType) {
+        match body {
+            EventType::OrchestratorStarted(_) => self.fired.clear(),
+            EventType::ExecutionStarted(started) => {
+                let instance = started.orchestration_instance.as_ref();
+                self.instance.id = instance.map(|it| it.instance_id.clone()).unwrap_or_default();
+                self.instance.name.clone_from(&started.name);
+                self.instance.status = Some(Status::Running);
+            }
+            EventType::ExecutionCompleted(ended) => {
+                self.instance.status = Status::from_wire(ended.orchestration_status());
+            }
+            EventType::TaskScheduled(task) => {
+                match task.tags.get(CALL).and_then(|first| first.parse().ok()) {
+                    Some(first) if task.tags.contains_key(ATTEMPT) => self.again(id, first, at),
+                    _ => self.begin(What::Activity, id, &task.name, at),
+                }
+            }
+            EventType::SubOrchestrationInstanceCreated(child) => {
+                match child.tags.get(CALL).and_then(|first| first.parse().ok()) {
+                    Some(first) if child.tags.contains_key(ATTEMPT) => self.again(id, first, at),
+                    _ => self.begin(What::Child, id, &child.name, at),
+                }
+            }
+            EventType::TimerCreated(_) => self.begin(What::Timer, id, "timer", at),
+            EventType::TaskCompleted(ended) => self.end(ended.task_scheduled_id, at, false),
+            EventType::TaskFailed(ended) => self.end(ended.task_scheduled_id, at, true),
+            EventType::SubOrchestrationInstanceCompleted(ended) => {
+                self.end(ended.task_scheduled_id, at, false)
+            }
+            EventType::SubOrchestrationInstanceFailed(ended) => self.end(ended.task_scheduled_id, at, true),
+            EventType::TimerFired(fired) => {
+                self.end(fired.timer_id, at, false);
+                self.fired.push(fired.timer_id);
+            }
+            EventType::EntityOperationCalled(call) => {
+                self.begin(What::Entity, id, &call.operation, at);
+                self.request(&call.request_id);
+            }
+            EventType::EntityLockRequested(lock) => {
+                self.begin(What::Lock, id, "lock", at);
+                self.request(&lock.critical_section_id);
+            }
+            EventType::EntityOperationCompleted(ended) => self.answer(&ended.request_id, at, false),
+            EventType::EntityOperationFailed(ended) => self.answer(&ended.request_id, at, true),
+            EventType::EntityLockGranted(granted) => self.answer(&granted.critical_section_id, at, false),
+            EventType::EventRaised(event) => self.happened(&format!("event {}", event.name), at),
+            EventType::EventSent(event) => {
+                self.happened(&format!("sent {} to {}", event.name, event.instance_id), at)
+            }
+            EventType::EntityOperationSignaled(signal) => {
+                self.happened(&format!("signal {}", signal.operation), at)
+            }
+            EventType::ExecutionTerminated(_)
+            | EventType::ExecutionSuspended(_)
+            | EventType::ExecutionResumed(_)
+            | EventType::ExecutionRewound(_)
+            | EventType::ContinueAsNew(_) => self.happened(Kind::of(body).as_str(), at),
+            EventType::OrchestratorCompleted(_)
+            | EventType::EntityUnlockSent(_)
+            | EventType::GenericEvent(_)
+            | EventType::HistoryState(_) => {}
+        }
+    }
+
+    fn begin(&mut self, what: What, id: i32, name: &str, at: Timestamp) {
+        self.actions.insert(id, self.instance.tasks.len());
+        let attempts = vec![Attempt { from: at, to: None, failed: false }];
+        self.instance.tasks.push(Task { what, name: name.to_owned(), id, attempts });
+    }
+
+    fn request(&mut self, id: &str) {
+        self.requests.insert(id.to_owned(), self.instance.tasks.len() - 1);
+    }
+
+    /// Another attempt of the task that action `first` began. The timer that has just fired was the pause before it.
+    fn again(&mut self, id: i32, first: i32, at: Timestamp) {
+        let Some(&task) = self.actions.get(&first) else { return };
+        self.actions.insert(id, task);
+        self.instance.tasks[task].attempts.push(Attempt { from: at, to: None, failed: false });
+        if !self.fired.is_empty() {
+            let pause = self.fired.remove(0);
+            if let Some(row) = self.actions.remove(&pause) {
+                // Emptied, not removed: the others keep their places.
+                self.instance.tasks[row].attempts.clear();
+            }
+        }
+    }
+
+    fn end(&mut self, id: i32, at: Timestamp, failed: bool) {
+        if let Some(&task) = self.actions.get(&id) {
+            self.close(task, at, failed);
+        }
+    }
+
+    fn answer(&mut self, id: &str, at: Timestamp, failed: bool) {
+        if let Some(&task) = self.requests.get(id) {
+            self.close(task, at, failed);
+        }
+    }
+
+    fn close(&mut self, task: usize, at: Timestamp, failed: bool) {
+        if let Some(attempt) = self.instance.tasks[task].attempts.last_mut() {
+            attempt.to = Some(at);
+            attempt.failed = failed;
+        }
+    }
+
+    fn happened(&mut self, what: &str, at: Timestamp) {
+        let attempts = vec![Attempt { from: at, to: Some(at), failed: false }];
+        self.instance.tasks.push(Task { what: What::Moment, name: what.to_owned(), id: -1, attempts });
+    }
+}
