@@ -93,11 +93,10 @@ impl Names {
                         ("requestId" | "criticalSectionId", Value::String(id)) => {
                             *value = self.stand_in("request", id);
                         }
-                        // An orchestration's end has its action's id, or none: schedulers differ.
-                        ("executionCompleted", _) => self.redact(value),
                         _ => self.redact(value),
                     }
                 }
+                // An orchestration's end has its action's id, or none: schedulers differ.
                 if object.contains_key("executionCompleted") {
                     object.remove("eventId");
                 }

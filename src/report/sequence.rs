@@ -43,20 +43,20 @@ impl Diagram {
                 self.arrow("", "->>", "clock", &format!("timer {id}"));
             }
             EventType::TaskCompleted(it) => {
-                self.back(it.task_scheduled_id, "-->>", &shown("", it.result.as_deref()))
+                self.back(it.task_scheduled_id, "-->>", &shown("", it.result.as_deref()));
             }
             EventType::SubOrchestrationInstanceCompleted(it) => {
                 self.back(it.task_scheduled_id, "-->>", &shown("", it.result.as_deref()));
             }
             EventType::TaskFailed(it) => {
-                self.back(it.task_scheduled_id, "--x", &failed(it.failure_details.as_ref()))
+                self.back(it.task_scheduled_id, "--x", &failed(it.failure_details.as_ref()));
             }
             EventType::SubOrchestrationInstanceFailed(it) => {
                 self.back(it.task_scheduled_id, "--x", &failed(it.failure_details.as_ref()));
             }
             EventType::TimerFired(it) => self.back(it.timer_id, "-->>", &format!("timer {}", it.timer_id)),
             EventType::EventRaised(it) => {
-                self.arrow("client", "->>", "", &shown(&it.name, it.input.as_deref()))
+                self.arrow("client", "->>", "", &shown(&it.name, it.input.as_deref()));
             }
             EventType::EventSent(it) => {
                 self.arrow("", "->>", &named(&it.instance_id), &shown(&it.name, it.input.as_deref()));

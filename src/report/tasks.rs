@@ -135,7 +135,7 @@ impl Reader {
             EventType::TaskCompleted(ended) => self.end(ended.task_scheduled_id, at, false),
             EventType::TaskFailed(ended) => self.end(ended.task_scheduled_id, at, true),
             EventType::SubOrchestrationInstanceCompleted(ended) => {
-                self.end(ended.task_scheduled_id, at, false)
+                self.end(ended.task_scheduled_id, at, false);
             }
             EventType::SubOrchestrationInstanceFailed(ended) => self.end(ended.task_scheduled_id, at, true),
             EventType::TimerFired(fired) => {
@@ -155,10 +155,10 @@ impl Reader {
             EventType::EntityLockGranted(granted) => self.answer(&granted.critical_section_id, at, false),
             EventType::EventRaised(event) => self.happened(&format!("event {}", event.name), at),
             EventType::EventSent(event) => {
-                self.happened(&format!("sent {} to {}", event.name, event.instance_id), at)
+                self.happened(&format!("sent {} to {}", event.name, event.instance_id), at);
             }
             EventType::EntityOperationSignaled(signal) => {
-                self.happened(&format!("signal {}", signal.operation), at)
+                self.happened(&format!("signal {}", signal.operation), at);
             }
             EventType::ExecutionTerminated(_)
             | EventType::ExecutionSuspended(_)

@@ -2,7 +2,9 @@
 
 use prost::Message;
 use prost_types::field_descriptor_proto::Label;
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -24,8 +26,12 @@ pub(super) fn schema() -> &'static Schema {
         for file in files.file {
             let scope =
                 file.package.filter(|name| !name.is_empty()).map_or_else(String::new, |n| format!(".{n}"));
-            file.enum_type.into_iter().for_each(|found| schema.add_enum(&scope, found));
-            file.message_type.into_iter().for_each(|found| schema.add_message(&scope, found));
+            for found in file.enum_type {
+                schema.add_enum(&scope, found);
+            }
+            for found in file.message_type {
+                schema.add_message(&scope, found);
+            }
         }
         schema
     })
@@ -38,8 +44,12 @@ impl Schema {
 
     fn add_message(&mut self, scope: &str, mut found: DescriptorProto) {
         let name = format!("{scope}.{}", found.name());
-        std::mem::take(&mut found.nested_type).into_iter().for_each(|inner| self.add_message(&name, inner));
-        std::mem::take(&mut found.enum_type).into_iter().for_each(|inner| self.add_enum(&name, inner));
+        for inner in std::mem::take(&mut found.nested_type) {
+            self.add_message(&name, inner);
+        }
+        for inner in std::mem::take(&mut found.enum_type) {
+            self.add_enum(&name, inner);
+        }
         self.messages.insert(name, found);
     }
 
@@ -61,7 +71,12 @@ impl Schema {
 
     /// The number of an enum's name.
     pub(super) fn number_of(&self, of: &str, name: &str) -> Option<i32> {
-        self.enums.get(of)?.value.iter().find(|value| value.name() == name).map(|value| value.number())
+        self.enums
+            .get(of)?
+            .value
+            .iter()
+            .find(|value| value.name() == name)
+            .map(EnumValueDescriptorProto::number)
     }
 }
 
