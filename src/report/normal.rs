@@ -54,7 +54,6 @@ fn flush<'a>(
 }
 
 /// What an event answers: actions by their ids, and after them what nobody asked for, in the order in which it came.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the others answer nothing")]
 fn answers(event: &HistoryEvent) -> (bool, i32) {
     match &event.event_type {
         Some(EventType::ExecutionStarted(_)) => (false, i32::MIN),

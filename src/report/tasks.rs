@@ -1,14 +1,17 @@
 //! Finds the tasks in a history: what was scheduled, how it ended, and which attempts belong together.
 
-use super::moment;
+use super::{moment, short};
 use crate::model::{Kind, Status, Timestamp};
 
-use crate::wire::{HistoryEvent, history_event::EventType};
+use crate::wire::{HistoryEvent, TaskFailureDetails, history_event::EventType};
 use std::collections::BTreeMap;
 
 /// The tags by which our own worker marks another attempt, and the action that was the first.
 const ATTEMPT: &str = "taskhub.attempt";
 const CALL: &str = "taskhub.call";
+
+/// How much of a payload is shown.
+const PREVIEW: usize = 40;
 
 /// The instance that a history is of, as far as it says.
 #[derive(Debug, Default)]
@@ -16,6 +19,8 @@ pub(super) struct Instance {
     pub(super) name: String,
     pub(super) id: String,
     pub(super) status: Option<Status>,
+    /// What it ended with.
+    pub(super) outcome: String,
     pub(super) began: Timestamp,
     /// When the last thing happened.
     pub(super) last: Timestamp,
@@ -31,6 +36,8 @@ pub(super) struct Task {
     pub(super) id: i32,
     /// Its attempts, the pauses between them left out.
     pub(super) attempts: Vec<Attempt>,
+    /// What it came to, or what it carried.
+    pub(super) outcome: String,
 }
 
 /// What kind of task it is.
@@ -118,6 +125,7 @@ impl Reader {
             }
             EventType::ExecutionCompleted(ended) => {
                 self.instance.status = Status::from_wire(ended.orchestration_status());
+                self.instance.outcome = told(ended.result.as_deref(), ended.failure_details.as_ref());
             }
             EventType::TaskScheduled(task) => {
                 match task.tags.get(CALL).and_then(|first| first.parse().ok()) {
@@ -132,14 +140,20 @@ impl Reader {
                 }
             }
             EventType::TimerCreated(_) => self.begin(What::Timer, id, "timer", at),
-            EventType::TaskCompleted(ended) => self.end(ended.task_scheduled_id, at, false),
-            EventType::TaskFailed(ended) => self.end(ended.task_scheduled_id, at, true),
-            EventType::SubOrchestrationInstanceCompleted(ended) => {
-                self.end(ended.task_scheduled_id, at, false);
+            EventType::TaskCompleted(ended) => {
+                self.end(ended.task_scheduled_id, at, false, told(ended.result.as_deref(), None));
             }
-            EventType::SubOrchestrationInstanceFailed(ended) => self.end(ended.task_scheduled_id, at, true),
+            EventType::TaskFailed(ended) => {
+                self.end(ended.task_scheduled_id, at, true, told(None, ended.failure_details.as_ref()));
+            }
+            EventType::SubOrchestrationInstanceCompleted(ended) => {
+                self.end(ended.task_scheduled_id, at, false, told(ended.result.as_deref(), None));
+            }
+            EventType::SubOrchestrationInstanceFailed(ended) => {
+                self.end(ended.task_scheduled_id, at, true, told(None, ended.failure_details.as_ref()));
+            }
             EventType::TimerFired(fired) => {
-                self.end(fired.timer_id, at, false);
+                self.end(fired.timer_id, at, false, String::new());
                 self.fired.push(fired.timer_id);
             }
             EventType::EntityOperationCalled(call) => {
@@ -150,9 +164,15 @@ impl Reader {
                 self.begin(What::Lock, id, "lock", at);
                 self.request(&lock.critical_section_id);
             }
-            EventType::EntityOperationCompleted(ended) => self.answer(&ended.request_id, at, false),
-            EventType::EntityOperationFailed(ended) => self.answer(&ended.request_id, at, true),
-            EventType::EntityLockGranted(granted) => self.answer(&granted.critical_section_id, at, false),
+            EventType::EntityOperationCompleted(ended) => {
+                self.answer(&ended.request_id, at, false, told(ended.output.as_deref(), None));
+            }
+            EventType::EntityOperationFailed(ended) => {
+                self.answer(&ended.request_id, at, true, told(None, ended.failure_details.as_ref()));
+            }
+            EventType::EntityLockGranted(granted) => {
+                self.answer(&granted.critical_section_id, at, false, String::new())
+            }
             EventType::EventRaised(event) => self.happened(&format!("event {}", event.name), at),
             EventType::EventSent(event) => {
                 self.happened(&format!("sent {} to {}", event.name, event.instance_id), at);
@@ -175,7 +195,7 @@ impl Reader {
     fn begin(&mut self, what: What, id: i32, name: &str, at: Timestamp) {
         self.actions.insert(id, self.instance.tasks.len());
         let attempts = vec![Attempt { from: at, to: None, failed: false }];
-        self.instance.tasks.push(Task { what, name: name.to_owned(), id, attempts });
+        self.instance.tasks.push(Task { what, name: name.to_owned(), id, attempts, outcome: String::new() });
     }
 
     fn request(&mut self, id: &str) {
@@ -196,19 +216,20 @@ impl Reader {
         }
     }
 
-    fn end(&mut self, id: i32, at: Timestamp, failed: bool) {
+    fn end(&mut self, id: i32, at: Timestamp, failed: bool, outcome: String) {
         if let Some(&task) = self.actions.get(&id) {
-            self.close(task, at, failed);
+            self.close(task, at, failed, outcome);
         }
     }
 
-    fn answer(&mut self, id: &str, at: Timestamp, failed: bool) {
+    fn answer(&mut self, id: &str, at: Timestamp, failed: bool, outcome: String) {
         if let Some(&task) = self.requests.get(id) {
-            self.close(task, at, failed);
+            self.close(task, at, failed, outcome);
         }
     }
 
-    fn close(&mut self, task: usize, at: Timestamp, failed: bool) {
+    fn close(&mut self, task: usize, at: Timestamp, failed: bool, outcome: String) {
+        self.instance.tasks[task].outcome = outcome;
         if let Some(attempt) = self.instance.tasks[task].attempts.last_mut() {
             attempt.to = Some(at);
             attempt.failed = failed;
@@ -217,6 +238,21 @@ impl Reader {
 
     fn happened(&mut self, what: &str, at: Timestamp) {
         let attempts = vec![Attempt { from: at, to: Some(at), failed: false }];
-        self.instance.tasks.push(Task { what: What::Moment, name: what.to_owned(), id: -1, attempts });
+        self.instance.tasks.push(Task {
+            what: What::Moment,
+            name: what.to_owned(),
+            id: -1,
+            attempts,
+            outcome: String::new(),
+        });
+    }
+}
+
+/// How something ended, on one line.
+fn told(result: Option<&str>, failure: Option<&TaskFailureDetails>) -> String {
+    match (failure, result) {
+        (Some(_), _) => super::table::failed(failure),
+        (None, Some(result)) => short(result, PREVIEW),
+        (None, None) => String::new(),
     }
 }

@@ -80,6 +80,9 @@ fn draw(instance: &Instance, axis: Axis, rows: &[Row]) -> String {
     for Row { title: name, bar, note } in rows {
         let _ = writeln!(text, "  {name:title$} |{bar}| {note}");
     }
+    if !instance.outcome.is_empty() {
+        let _ = writeln!(text, "  => {}", instance.outcome);
+    }
     text
 }
 
@@ -107,6 +110,9 @@ fn one(task: &Task, axis: Axis, look: Look) -> Row {
     };
     if task.attempts.len() > 1 {
         let _ = write!(note, ", {} attempts", task.attempts.len());
+    }
+    if !task.outcome.is_empty() {
+        let _ = write!(note, "  {}", task.outcome);
     }
     let bar: String = bar.into_iter().collect();
     let bar = match (look.colour, task.to(), task.failed()) {
@@ -202,15 +208,16 @@ mod tests {
     fn parallel_tasks_stand_one_above_the_other() {
         let mut history = began();
         history.extend([scheduled(0, 0, "a"), scheduled(1, 0, "b"), scheduled(2, 4, "c")]);
-        history.push(event::task_completed(ms(8), 0, None));
-        history.push(event::task_failed(ms(4), 1, wire::TaskFailureDetails::default()));
+        history.push(event::task_completed(ms(8), 0, Some("9".into())));
+        let busy = wire::TaskFailureDetails { error_type: "Busy".into(), ..Default::default() };
+        history.push(event::task_failed(ms(4), 1, busy));
         history.push(event::event_raised(ms(6), "Go".into(), None));
         assert_eq!(
             timeline_in(&history, look(9)),
             "fan  RUNNING  8.0 ms  demo\n\
             \x20           0  8.0 ms\n\
-            \x20 a #0     |=========| 8.0 ms\n\
-            \x20 b #1     |====x    | failed after 4.0 ms\n\
+            \x20 a #0     |=========| 8.0 ms  9\n\
+            \x20 b #1     |====x    | failed after 4.0 ms  Busy: \n\
             \x20 c #2     |    ====>| open\n\
             \x20 event Go |      |  | at 6.0 ms\n"
         );
