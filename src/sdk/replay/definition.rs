@@ -32,7 +32,8 @@ pub type OrchestratorFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
     message = "`{Self}` is not an activity",
     label = "this function has not the shape of an activity",
     note = "an activity is `fn(I) -> Result<O, E>` or `async fn(I) -> Result<O, E>`, where `ActivityContext` may come first, and before it `Arc<S>`",
-    note = "`I` and `O` implement `Serialize` and `DeserializeOwned`, and `E` implements `taskhub::sdk::DurableError`; an async activity's future is `Send`"
+    note = "`I` and `O` implement `Serialize` and `DeserializeOwned`, and `E` implements `taskhub::sdk::DurableError`; an async activity's future is `Send`",
+    note = "an orchestrator is started with `ctx.orchestration(f).call(input)`"
 )]
 pub trait Activity<M>: Send + Sync + 'static {
     /// What it takes.
