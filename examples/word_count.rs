@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let worker = Worker::new(&client, registry).start()?;
     let (words, unread) = client.start(word_count, folder.into()).await?.result().await?;
     worker.stop().await;
-    unread.iter().for_each(|file| println!("not counted: {file}"));
+    println!("not counted: {unread:?}");
     let mut words: Vec<_> = words.into_iter().collect();
     words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     words.iter().take(10).for_each(|(word, n)| println!("{n:>8}  {word}"));

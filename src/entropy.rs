@@ -15,6 +15,7 @@ pub fn uuid() -> Uuid {
 
 /// A random fraction, at least 0 and below 1.
 pub fn fraction() -> f64 {
-    let bits = (seed() >> 75) as u32;
+    // The first 32 bits: further on a uuid says what version it is.
+    let bits = u32::try_from(seed() >> 96).unwrap_or_default();
     f64::from(bits) / (f64::from(u32::MAX) + 1.0)
 }

@@ -85,7 +85,9 @@ async fn work(mut client: Client<Channel>, width: usize) {
                 };
                 client.complete_activity_task(answer).await.unwrap();
             }
-            other => panic!("nobody sends {other:?}"),
+            other @ (Work::EntityRequest(_) | Work::EntityRequestV2(_) | Work::HealthPing(_)) => {
+                panic!("nobody sends {other:?}")
+            }
         }
     }
 }

@@ -88,8 +88,10 @@ async fn answer(address: std::net::SocketAddr, trips: usize) -> Duration {
 struct Pushing {
     left: Arc<AtomicUsize>,
     in_flight: usize,
-    stream: Arc<Mutex<Option<mpsc::UnboundedSender<Result<wire::WorkItem, tonic::Status>>>>>,
+    stream: Arc<Mutex<Option<Sender>>>,
 }
+
+type Sender = mpsc::UnboundedSender<Result<wire::WorkItem, tonic::Status>>;
 
 impl Pushing {
     fn new(trips: usize, in_flight: usize) -> Self {

@@ -130,7 +130,7 @@ impl EmulatorBuilder {
         reason = "starting may come to wait, and callers should not have to change then"
     )]
     pub async fn start(self) -> Result<Emulator, StartError> {
-        let Serving { address, health, hubs, stop, thread } = serve::start(self)?;
+        let Serving { address, health, hubs, stop, thread } = serve::start(&self)?;
         Ok(Emulator { address, health, hubs, stop: Some(stop), thread: Some(thread) })
     }
 }

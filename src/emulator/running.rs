@@ -125,6 +125,7 @@ impl Drop for Emulator {
 
 impl std::fmt::Debug for Emulator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Emulator").field("address", &self.address).field("hubs", &self.hub_names()).finish()
+        let mut shown = f.debug_struct("Emulator");
+        shown.field("address", &self.address).field("hubs", &self.hub_names()).finish_non_exhaustive()
     }
 }

@@ -35,14 +35,14 @@ pub(super) struct Serving {
 }
 
 /// Binds the ports, begins the hubs and starts the thread.
-pub(super) fn start(how: EmulatorBuilder) -> Result<Serving, StartError> {
+pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let (listener, address) = bind(SocketAddr::new(how.host, how.port))?;
     let health = how.health_port.map(|port| bind(SocketAddr::new(how.host, port))).transpose()?;
     let health_address = health.as_ref().map(|(_, address)| *address);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
     let hubs =
-        Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub(&how, runtime.handle().clone()));
+        Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub(how, runtime.handle().clone()));
     let service = Service { hubs: hubs.clone(), clock: how.clock.clone(), max_payload: how.max_payload };
     let hint = match health_address {
         Some(health) => format!("Health is on http://{health}/healthz."),
@@ -50,12 +50,13 @@ pub(super) fn start(how: EmulatorBuilder) -> Result<Serving, StartError> {
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let served = hubs.clone();
+    let max_message = how.max_message;
     let thread = std::thread::Builder::new()
         .name("taskhub-emulator".to_owned())
         .spawn(move || {
             runtime.block_on(async move {
                 let (_reporter, health_service) = tonic_health::server::health_reporter();
-                let front = Front::new(service, health_service, how.max_message, &hint);
+                let front = Front::new(service, health_service, max_message, &hint);
                 if let Some((listener, _)) = health {
                     tokio::spawn(serve_health(listener, health::router(served.clone())));
                 }
@@ -75,9 +76,12 @@ fn bind(address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    bound().map_err(|source| match source.kind() {
-        std::io::ErrorKind::AddrInUse => StartError::PortInUse { address },
-        _ => StartError::Bind { address, source },
+    bound().map_err(|source| {
+        if source.kind() == std::io::ErrorKind::AddrInUse {
+            StartError::PortInUse { address }
+        } else {
+            StartError::Bind { address, source }
+        }
     })
 }
 

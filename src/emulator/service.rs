@@ -25,7 +25,7 @@ pub enum MissingHub {
     /// The hub `default`, or the first there is: the plain clients of several SDKs name none.
     #[default]
     Default,
-    /// INVALID_ARGUMENT, as a scheduler that cannot route it.
+    /// `INVALID_ARGUMENT`, as a scheduler that cannot route it.
     Reject,
 }
 

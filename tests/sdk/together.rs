@@ -29,7 +29,7 @@ async fn square(i: u32) -> Result<u32, Failure> {
 }
 
 async fn half(i: u32) -> Result<u32, Wrong> {
-    if i % 2 == 0 { Ok(i / 2) } else { Err(Wrong::Odd(i)) }
+    if i.is_multiple_of(2) { Ok(i / 2) } else { Err(Wrong::Odd(i)) }
 }
 
 async fn fan(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
@@ -38,15 +38,13 @@ async fn fan(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
 }
 
 async fn halve(ctx: OrchestrationContext, i: u32) -> Result<u32, Wrong> {
-    ctx.call(half, i).await.map_err(|error| match error {
-        TaskError::App(wrong) => wrong,
-        _ => Wrong::Odd(0),
-    })
+    let halved = ctx.call(half, i).await;
+    halved.map_err(|error| if let TaskError::App(wrong) = error { wrong } else { Wrong::Odd(0) })
 }
 
 const GO: EventKey<u32> = EventKey::new("Go");
 
-async fn waits_for_go(ctx: OrchestrationContext, _: ()) -> Result<u32, Failure> {
+async fn waits_for_go(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
     Ok(ctx.event(GO).await?)
 }
 
@@ -294,7 +292,7 @@ async fn whatever_is_killed_under_load_nothing_is_lost_and_nothing_is_doubled() 
     let client = Client::connect(&emulator.endpoint()).await.unwrap();
     let registry = Registry::new().activity(counted).orchestration(two_fans);
     let start = |cache: usize| Worker::new(&client, registry.clone()).sticky_cache(cache).start().unwrap();
-    let mut workers = vec![start(1_000), start(0)];
+    let mut workers = [start(1_000), start(0)];
     let runs = join_all((0..40).map(|i| client.start(two_fans, 1 + i % 12).into_future())).await;
     let runs: Vec<_> = runs.into_iter().map(Result::unwrap).collect();
     let mut ended = std::pin::pin!(join_all(runs.iter().map(|run| run.ended_within(PATIENCE))));

@@ -160,12 +160,12 @@ async fn a_long_history_is_fetched_before_its_turn_is_run() {
     let now = Timestamp::from_micros(1_000_000);
     let started =
         wire::ExecutionStartedEvent { name: "sum".into(), input: Some("3".into()), ..Default::default() };
-    let scheduled =
+    let task =
         wire::ScheduleTaskAction { name: "square".into(), input: Some("3".into()), ..Default::default() };
     scheduler.set_history(vec![
         event::orchestrator_started(now),
         event::execution_started(now, started),
-        event::task_scheduled(1, now, scheduled),
+        event::task_scheduled(1, now, task),
     ]);
     let request = wire::OrchestratorRequest {
         instance_id: "a".into(),
@@ -187,7 +187,7 @@ async fn a_long_history_is_fetched_before_its_turn_is_run() {
 
 static LET_GO: AtomicBool = AtomicBool::new(false);
 
-async fn spins(_: OrchestrationContext, _: ()) -> Result<(), Failure> {
+async fn spins(_: OrchestrationContext, (): ()) -> Result<(), Failure> {
     while !LET_GO.load(Ordering::Acquire) {
         std::hint::spin_loop();
         std::thread::yield_now();
@@ -236,7 +236,7 @@ struct Gate {
     go: Notify,
 }
 
-async fn waits(gate: Arc<Gate>, ctx: ActivityContext, _: ()) -> Result<String, Failure> {
+async fn waits(gate: Arc<Gate>, ctx: ActivityContext, (): ()) -> Result<String, Failure> {
     gate.began.notify_one();
     tokio::select! {
         () = gate.go.notified() => Ok("done".into()),

@@ -64,7 +64,7 @@ async fn start(flags: &Flags, hubs: &[String]) -> Result<Emulator, Failure> {
             port: address.port(),
             flag: if address.port() == flags.grpc_port { "--grpc-port" } else { "--http-port" },
         },
-        error => Failure::run(error),
+        StartError::Bind { .. } | StartError::Runtime(_) | _ => Failure::run(error),
     })
 }
 

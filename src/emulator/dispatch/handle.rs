@@ -89,10 +89,8 @@ impl Handle {
         let forget = Farewell(Some((self.sender.clone(), Message::Forget(waiter))));
         let reply = answered.await.unwrap_or(Err(Refusal::ShuttingDown));
         forget.not_needed();
-        match reply? {
-            Reply::State(state) => Ok(state),
-            _ => Ok(None),
-        }
+        let Reply::State(state) = reply? else { return Ok(None) };
+        Ok(state)
     }
 
     /// Opens a stream of work items, each an encoded `wire::WorkItem`. Dropping it gives back what it holds.
@@ -115,10 +113,8 @@ impl Handle {
     ///
     /// [`Refusal::ShuttingDown`] where the hub has stopped.
     pub async fn stats(&self) -> Result<Stats, Refusal> {
-        match self.ask(Command::Stats).await? {
-            Reply::Stats(stats) => Ok(*stats),
-            _ => Ok(Stats::default()),
-        }
+        let Reply::Stats(stats) = self.ask(Command::Stats).await? else { return Ok(Stats::default()) };
+        Ok(*stats)
     }
 
     /// Stops the hub: streams end, whoever waits is answered. Returns when that is done.

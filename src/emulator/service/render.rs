@@ -13,24 +13,18 @@ pub(super) fn unexpected() -> Status {
 
 /// Renders a reply that says nothing.
 pub(super) fn done<T>(reply: Result<Reply, Refusal>, response: T) -> Rendered<T> {
-    match reply? {
-        Reply::Done => Ok(Response::new(response)),
-        _ => Err(unexpected()),
-    }
+    let Reply::Done = reply? else { return Err(unexpected()) };
+    Ok(Response::new(response))
 }
 
 pub(super) fn started(reply: Result<Reply, Refusal>) -> Result<String, Status> {
-    match reply? {
-        Reply::Started(id) => Ok(id.as_str().to_owned()),
-        _ => Err(unexpected()),
-    }
+    let Reply::Started(id) = reply? else { return Err(unexpected()) };
+    Ok(id.as_str().to_owned())
 }
 
 pub(super) fn state(reply: Result<Reply, Refusal>) -> Rendered<wire::GetInstanceResponse> {
-    match reply? {
-        Reply::State(state) => Ok(found(state)),
-        _ => Err(unexpected()),
-    }
+    let Reply::State(state) = reply? else { return Err(unexpected()) };
+    Ok(found(state))
 }
 
 pub(super) fn found(state: Option<Box<wire::OrchestrationState>>) -> Response<wire::GetInstanceResponse> {
@@ -39,41 +33,24 @@ pub(super) fn found(state: Option<Box<wire::OrchestrationState>>) -> Response<wi
 }
 
 pub(super) fn states(reply: Result<Reply, Refusal>) -> Rendered<wire::QueryInstancesResponse> {
-    match reply? {
-        Reply::States { states, next } => Ok(Response::new(wire::QueryInstancesResponse {
-            orchestration_state: states,
-            continuation_token: next,
-        })),
-        _ => Err(unexpected()),
-    }
+    let Reply::States { states, next } = reply? else { return Err(unexpected()) };
+    Ok(Response::new(wire::QueryInstancesResponse { orchestration_state: states, continuation_token: next }))
 }
 
 pub(super) fn ids(reply: Result<Reply, Refusal>) -> Rendered<wire::ListInstanceIdsResponse> {
-    match reply? {
-        Reply::Ids { ids, next } => {
-            Ok(Response::new(wire::ListInstanceIdsResponse { instance_ids: ids, last_instance_key: next }))
-        }
-        _ => Err(unexpected()),
-    }
+    let Reply::Ids { ids, next } = reply? else { return Err(unexpected()) };
+    Ok(Response::new(wire::ListInstanceIdsResponse { instance_ids: ids, last_instance_key: next }))
 }
 
 pub(super) fn entity(reply: Result<Reply, Refusal>) -> Rendered<wire::GetEntityResponse> {
-    match reply? {
-        Reply::Entity(entity) => Ok(Response::new(wire::GetEntityResponse {
-            exists: entity.is_some(),
-            entity: entity.map(|entity| *entity),
-        })),
-        _ => Err(unexpected()),
-    }
+    let Reply::Entity(entity) = reply? else { return Err(unexpected()) };
+    let entity = entity.map(|entity| *entity);
+    Ok(Response::new(wire::GetEntityResponse { exists: entity.is_some(), entity }))
 }
 
 pub(super) fn entities(reply: Result<Reply, Refusal>) -> Rendered<wire::QueryEntitiesResponse> {
-    match reply? {
-        Reply::Entities { entities, next } => {
-            Ok(Response::new(wire::QueryEntitiesResponse { entities, continuation_token: next }))
-        }
-        _ => Err(unexpected()),
-    }
+    let Reply::Entities { entities, next } = reply? else { return Err(unexpected()) };
+    Ok(Response::new(wire::QueryEntitiesResponse { entities, continuation_token: next }))
 }
 
 pub(super) fn purged(deleted: usize, complete: bool) -> Response<wire::PurgeInstancesResponse> {

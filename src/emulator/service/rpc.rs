@@ -24,7 +24,7 @@ impl Service {
         Ok(hub.ask(parse(request.into_inner())?).await)
     }
 
-    /// Waits for an instance, no longer than the client does: it gets DEADLINE_EXCEEDED from us, and no half answer.
+    /// Waits for an instance, no longer than the client does: it gets `DEADLINE_EXCEEDED` from us, and no half answer.
     async fn wait(
         &self,
         request: Request<wire::GetInstanceRequest>,

@@ -79,10 +79,8 @@ impl Service {
             execution: request.execution_id,
             in_flight: request.for_work_item_processing,
         };
-        match hub.ask(command).await? {
-            Reply::History(events) => Ok(chunks(events)),
-            _ => Err(super::render::unexpected()),
-        }
+        let Reply::History(events) = hub.ask(command).await? else { return Err(super::render::unexpected()) };
+        Ok(chunks(events))
     }
 }
 

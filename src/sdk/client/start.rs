@@ -57,6 +57,7 @@ pub struct Start<O, E> {
 
 impl Client {
     /// Starts an orchestration by its function. Await it, or say more first.
+    #[expect(clippy::needless_pass_by_value, reason = "a function and its input read best as they are")]
     pub fn start<F, M>(&self, orchestrator: F, input: F::Input) -> Start<F::Output, F::Error>
     where
         F: Orchestrator<M>,
