@@ -1,1 +1,12 @@
 //! Runs the same test on every target.
+//!
+//! [`TestHub`] runs an orchestration with no server, no sockets and no waiting: the scheduler's own engine and the
+//! worker's own replay, under a clock that jumps. What it finds on the way is an error with a name: code that is not
+//! deterministic, an event that nobody raises, an activity that waits for something outside.
+
+mod drive;
+mod hub;
+mod stuck;
+
+pub use hub::{Outcome, TestHub};
+pub use stuck::Stuck;

@@ -1,0 +1,365 @@
+//! Drives engine and replay against each other until an orchestration ends.
+
+use super::hub::{Line, TestHub};
+use super::stuck::Stuck;
+use crate::emulator::engine::command::{Command, Effect, Offer, Reply, StreamId};
+use crate::emulator::engine::record::Record;
+use crate::emulator::engine::{Config, Engine};
+use crate::model::{InstanceId, Timestamp};
+use crate::report;
+use crate::sdk::registry::ActivityRun;
+use crate::sdk::{ActivityContext, Cached, Cancellation, run_entity_batch, run_turn};
+use crate::wire::{self, work_item::Request};
+use prost::Message as _;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+/// 2026-01-01T00:00:00Z: every test begins at the same moment.
+const BEGINNING: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+/// More turns than any test needs.
+const MOST_TURNS: usize = 100_000;
+/// Longer histories are not replayed in full after each turn.
+const CHECKED_EVENTS: usize = 2_000;
+
+/// What the worker has in its hands.
+struct Running {
+    name: String,
+    answer: wire::ActivityResponse,
+    run: ActivityRun,
+}
+
+/// A hub under way.
+pub(super) struct Drive<'a> {
+    hub: &'a TestHub,
+    engine: Engine,
+    log: Vec<Record>,
+    now: Timestamp,
+    stream: u64,
+    items: VecDeque<wire::WorkItem>,
+    running: Vec<Running>,
+    kept: BTreeMap<String, Cached>,
+    script: VecDeque<(Timestamp, Line)>,
+    turns: usize,
+    order: Option<u64>,
+}
+
+/// What is left when it has ended.
+pub(super) struct Ended {
+    pub(super) state: wire::OrchestrationState,
+    pub(super) history: Vec<wire::HistoryEvent>,
+    pub(super) elapsed: Duration,
+    pub(super) turns: usize,
+}
+
+impl<'a> Drive<'a> {
+    pub(super) fn new(hub: &'a TestHub) -> Result<Self, Stuck> {
+        let mut lines: Vec<_> =
+            hub.script.iter().map(|(after, line)| (BEGINNING.plus(*after), line.clone())).collect();
+        lines.sort_by_key(|(at, _)| *at);
+        let mut drive = Self {
+            hub,
+            engine: Engine::new(Config { seed: 1, ..Config::default() }),
+            log: Vec::new(),
+            now: BEGINNING,
+            stream: 0,
+            items: VecDeque::new(),
+            running: Vec::new(),
+            kept: BTreeMap::new(),
+            script: lines.into(),
+            turns: 0,
+            order: hub.order,
+        };
+        drive.connect()?;
+        Ok(drive)
+    }
+
+    /// The worker opens its stream.
+    fn connect(&mut self) -> Result<(), Stuck> {
+        self.stream += 1;
+        let offer = Offer { sticky: true, filters: Some(self.hub.registry.filters()), ..Offer::default() };
+        self.ask(Command::OpenStream { stream: StreamId(self.stream), offer: Box::new(offer) }).map(drop)
+    }
+
+    fn ask(&mut self, command: Command) -> Result<Reply, Stuck> {
+        self.engine.handle(command, self.now).map_err(|refusal| Stuck::Setup { what: refusal.to_string() })
+    }
+
+    pub(super) fn run(mut self, name: &str, input: String) -> Result<Ended, Stuck> {
+        let id = InstanceId::parse(&self.hub.id).map_err(|why| Stuck::Setup { what: why.to_string() })?;
+        let request = wire::CreateInstanceRequest {
+            name: name.to_owned(),
+            input: Some(input),
+            ..wire::CreateInstanceRequest::default()
+        };
+        self.ask(Command::Start { id: Some(id.clone()), request: Box::new(request) })?;
+        loop {
+            self.settle();
+            let Reply::State(Some(state)) = self.ask(Command::Get { id: id.clone(), payloads: true })? else {
+                return Err(Stuck::Setup { what: "the orchestration has purged itself".to_owned() });
+            };
+            let elapsed = self.now.since(BEGINNING);
+            let over = self.hub.until.is_some_and(|until| elapsed >= until);
+            if over || state.completed_timestamp.is_some() {
+                return Ok(Ended { history: self.history(&id)?, state: *state, elapsed, turns: self.turns });
+            }
+            if self.turns > MOST_TURNS {
+                return Err(Stuck::TooManyTurns { turns: self.turns });
+            }
+            if let Some(item) = self.next_item() {
+                self.work(item)?;
+            } else if !self.run_activities()? && !self.next_moment()? {
+                return Err(self.waiting(&id)?);
+            }
+        }
+    }
+
+    /// What a hub does after each batch, and a worker when work arrives.
+    fn settle(&mut self) {
+        self.engine.settle(self.now);
+        self.log.extend(self.engine.take_records());
+        for effect in self.engine.take_effects() {
+            if let Effect::Deliver { stream, item } = effect
+                && stream == StreamId(self.stream)
+                && let Ok(item) = wire::WorkItem::decode(item)
+            {
+                self.items.push_back(item);
+            }
+        }
+    }
+
+    fn next_item(&mut self) -> Option<wire::WorkItem> {
+        let at = self.draw(self.items.len());
+        self.items.remove(at)
+    }
+
+    /// The first of so many, or one that the seed says.
+    fn draw(&mut self, of: usize) -> usize {
+        match &mut self.order {
+            Some(seed) if of > 1 => {
+                // A step of a linear congruential generator; its upper bits are good enough to pick by.
+                *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                usize::try_from(*seed >> 33).unwrap_or_default() % of
+            }
+            Some(_) | None => 0,
+        }
+    }
+
+    fn work(&mut self, item: wire::WorkItem) -> Result<(), Stuck> {
+        let completion_token = item.completion_token;
+        match item.request {
+            Some(Request::OrchestratorRequest(turn)) => self.turn(turn, completion_token),
+            Some(Request::ActivityRequest(activity)) => {
+                self.begin(&activity, &completion_token);
+                if self.hub.faults.activities_twice {
+                    self.begin(&activity, &completion_token);
+                }
+                Ok(())
+            }
+            Some(Request::EntityRequestV2(batch)) => {
+                let answer = run_entity_batch(&self.hub.registry, batch);
+                let answer = wire::EntityBatchResult { completion_token, ..answer };
+                self.answer(Command::CompleteBatch(Box::new(answer)))
+            }
+            Some(Request::EntityRequest(_) | Request::HealthPing(_)) | None => Ok(()),
+        }
+    }
+
+    fn turn(&mut self, turn: wire::OrchestratorRequest, token: String) -> Result<(), Stuck> {
+        let id = turn.instance_id.clone();
+        let again = self.in_full(&turn)?;
+        let outcome = run_turn(&self.hub.registry, turn, self.kept.remove(&id));
+        if outcome.response.requires_history {
+            let answer = wire::OrchestratorResponse { completion_token: token, ..outcome.response };
+            return self.answer(Command::CompleteTurn(Box::new(answer)));
+        }
+        self.turns += 1;
+        if let Some(again) = again {
+            let replayed = run_turn(&self.hub.registry, again, None).response;
+            if let Some(difference) = difference(&outcome.response, &replayed) {
+                let history = report::table(&self.history(&InstanceId::unchecked(id))?);
+                return Err(Stuck::NotDeterministic { turn: self.turns, difference, history });
+            }
+        }
+        if let Some(cached) = outcome.cached {
+            self.kept.insert(id, cached);
+        }
+        let answer = wire::OrchestratorResponse { completion_token: token, ..outcome.response };
+        self.answer(Command::CompleteTurn(Box::new(answer)))?;
+        if self.hub.faults.crashes.contains(&self.turns) {
+            self.crash()?;
+        }
+        Ok(())
+    }
+
+    /// The same turn with its whole past, where the worker was spared it and it is to be checked.
+    fn in_full(
+        &mut self,
+        turn: &wire::OrchestratorRequest,
+    ) -> Result<Option<wire::OrchestratorRequest>, Stuck> {
+        if !self.hub.check || turn.properties.is_empty() {
+            return Ok(None);
+        }
+        let past_events = self.history(&InstanceId::unchecked(turn.instance_id.as_str()))?;
+        if past_events.len() > CHECKED_EVENTS {
+            return Ok(None);
+        }
+        let properties = BTreeMap::new();
+        Ok(Some(wire::OrchestratorRequest { past_events, properties, ..turn.clone() }))
+    }
+
+    /// Everything that is not stored is lost: the worker with what it kept and ran, and the hub, which comes back from
+    /// its records.
+    fn crash(&mut self) -> Result<(), Stuck> {
+        self.settle();
+        self.items.clear();
+        self.running.clear();
+        self.kept.clear();
+        let seed = 1_000 + u128::from(self.stream);
+        self.engine = Engine::rebuild(Config { seed, ..Config::default() }, self.log.clone(), self.now);
+        self.connect()
+    }
+
+    fn answer(&mut self, command: Command) -> Result<(), Stuck> {
+        if self.hub.faults.answers_twice {
+            self.ask(command.clone())?;
+        }
+        self.ask(command).map(drop)
+    }
+
+    fn begin(&mut self, request: &wire::ActivityRequest, token: &str) {
+        let name = request.name.clone();
+        let answer = wire::ActivityResponse {
+            instance_id: request
+                .orchestration_instance
+                .as_ref()
+                .map(|instance| instance.instance_id.clone())
+                .unwrap_or_default(),
+            task_id: request.task_id,
+            completion_token: token.to_owned(),
+            ..wire::ActivityResponse::default()
+        };
+        let version = request.version.clone();
+        let run: ActivityRun = match self.hub.registry.activity_runner(&name, version.as_deref()) {
+            Some(runner) => {
+                let (context, input) = ActivityContext::of(request.clone(), Cancellation::new());
+                runner.run(context, input)
+            }
+            None => {
+                let failure = crate::sdk::Registry::activity_not_found(&name);
+                Box::pin(std::future::ready(Err(failure)))
+            }
+        };
+        self.running.push(Running { name, answer, run });
+    }
+
+    /// Lets every activity go as far as it can; whether any has moved.
+    fn run_activities(&mut self) -> Result<bool, Stuck> {
+        if self.running.is_empty() {
+            return Ok(false);
+        }
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut done = Vec::new();
+        let mut still = Vec::new();
+        for mut running in std::mem::take(&mut self.running) {
+            match running.run.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(result) => done.push((running.answer, result)),
+                Poll::Pending => still.push(running),
+            }
+        }
+        self.running = still;
+        let moved = !done.is_empty() || woken.0.load(Ordering::Relaxed);
+        while !done.is_empty() {
+            let at = self.draw(done.len());
+            let (mut answer, result) = done.remove(at);
+            match result {
+                Ok(result) => answer.result = result,
+                Err(failure) => answer.failure_details = Some(failure),
+            }
+            self.answer(Command::CompleteActivity(Box::new(answer)))?;
+        }
+        if !moved && let Some(stuck) = self.running.first() {
+            return Err(Stuck::Foreign { activity: stuck.name.clone() });
+        }
+        Ok(moved)
+    }
+
+    /// Turns the clock to whatever comes next; whether anything does.
+    fn next_moment(&mut self) -> Result<bool, Stuck> {
+        let line = self.script.front().map(|(at, _)| *at);
+        let over = self.hub.until.map(|until| BEGINNING.plus(until));
+        let next = [self.engine.next_due(), line, over].into_iter().flatten().min();
+        let Some(next) = next else { return Ok(false) };
+        self.now = self.now.max(next);
+        while let Some((_, line)) = self.script.pop_front_if(|(at, _)| *at <= self.now) {
+            let id = InstanceId::unchecked(self.hub.id.as_str());
+            let command = match line {
+                Line::Raise { name, data } => {
+                    let input = Some(data.map_err(|what| Stuck::Setup { what })?);
+                    Command::Raise { id, name, input }
+                }
+                Line::Terminate { output } => Command::Terminate { id, output, recursive: false },
+                Line::Suspend => Command::Suspend { id, reason: None },
+                Line::Resume => Command::Resume { id, reason: None },
+            };
+            self.ask(command)?;
+        }
+        Ok(true)
+    }
+
+    fn history(&mut self, id: &InstanceId) -> Result<Vec<wire::HistoryEvent>, Stuck> {
+        let command = Command::History { id: id.clone(), execution: None, in_flight: false };
+        let Reply::History(events) = self.ask(command)? else { return Ok(Vec::new()) };
+        Ok(events.into_iter().filter_map(|event| wire::HistoryEvent::decode(event).ok()).collect())
+    }
+
+    fn waiting(&mut self, id: &InstanceId) -> Result<Stuck, Stuck> {
+        let waits = self.kept.iter().flat_map(|(id, cached)| {
+            cached
+                .waits()
+                .into_iter()
+                .map(move |(what, place)| format!("{id} waits for {what}, asked for at {place}"))
+        });
+        let waits = waits.collect();
+        let unclaimed = match self.ask(Command::Stats)? {
+            Reply::Stats(stats) => stats.unclaimed,
+            _ => Vec::new(),
+        };
+        let unclaimed = unclaimed.into_iter().map(|(kind, name)| {
+            format!("nobody has registered {name:?} ({kind:?}); register it, or call it by the name it has")
+        });
+        let unclaimed = unclaimed.collect();
+        Ok(Stuck::Waiting { waits, unclaimed, history: report::table(&self.history(id)?) })
+    }
+}
+
+/// Notes that somebody was woken.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How the answer of a kept orchestration differs from that of a replay.
+fn difference(kept: &wire::OrchestratorResponse, replayed: &wire::OrchestratorResponse) -> Option<String> {
+    let differing = kept.actions.iter().zip(&replayed.actions).find(|(kept, replayed)| kept != replayed);
+    if let Some((kept, replayed)) = differing {
+        return Some(format!("first it wanted {kept:?}, replayed it wants {replayed:?}"));
+    }
+    if kept.actions.len() != replayed.actions.len() {
+        return Some(format!(
+            "first it had {} actions, replayed it has {}: {:?}",
+            kept.actions.len(),
+            replayed.actions.len(),
+            kept.actions.iter().chain(&replayed.actions).last()
+        ));
+    }
+    (kept.custom_status != replayed.custom_status).then(|| {
+        format!("the custom status was {:?}, replayed {:?}", kept.custom_status, replayed.custom_status)
+    })
+}

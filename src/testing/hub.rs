@@ -1,0 +1,245 @@
+//! Says what is to be tested and how, and what came of it.
+
+use super::drive::Drive;
+use super::stuck::Stuck;
+use crate::model::Status;
+use crate::sdk::registry::ActivityRunner;
+use crate::sdk::{Activity, DurableError, EventKey, FailureDetails, Orchestrator, Registry, TaskError};
+use crate::wire;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// A hub for one test, in memory, with a clock that jumps to whatever comes next.
+///
+/// ```
+/// use std::time::Duration;
+/// use taskhub::sdk::*;
+/// use taskhub::testing::TestHub;
+///
+/// const APPROVED: EventKey<bool> = EventKey::new("approved");
+/// async fn approval(ctx: OrchestrationContext, _: ()) -> Result<bool, Failure> {
+///     match race(ctx.event(APPROVED), ctx.sleep(Duration::from_secs(72 * 3600))).await {
+///         Either::A(approved) => Ok(approved?),
+///         Either::B(()) => Ok(false),
+///     }
+/// }
+///
+/// let hub = TestHub::new(Registry::new().orchestration(approval));
+/// let outcome = hub.run(approval, ()).unwrap();
+/// assert_eq!(outcome.output.unwrap(), false);
+/// assert_eq!(outcome.elapsed, Duration::from_secs(72 * 3600));
+///
+/// let outcome = hub.raise_at(Duration::from_secs(60), APPROVED, true).run(approval, ()).unwrap();
+/// assert_eq!(outcome.output.unwrap(), true);
+/// ```
+#[derive(Clone)]
+#[must_use = "a hub does nothing before it is asked to `run`"]
+pub struct TestHub {
+    pub(super) registry: Registry,
+    pub(super) script: Vec<(Duration, Line)>,
+    pub(super) faults: Faults,
+    pub(super) check: bool,
+    pub(super) order: Option<u64>,
+    pub(super) until: Option<Duration>,
+    pub(super) id: String,
+}
+
+/// What happens from outside while the orchestration runs.
+#[derive(Debug, Clone)]
+pub(super) enum Line {
+    Raise { name: String, data: Result<String, String> },
+    Terminate { output: Option<String> },
+    Suspend,
+    Resume,
+}
+
+/// What goes wrong on purpose.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults {
+    /// After each of these turns worker and hub are killed; the hub comes back from what it stored.
+    pub(super) crashes: Vec<usize>,
+    /// Every answer is sent twice.
+    pub(super) answers_twice: bool,
+    /// Every activity runs twice, and both results are sent.
+    pub(super) activities_twice: bool,
+}
+
+/// What came of an orchestration.
+#[derive(Debug, Clone)]
+pub struct Outcome<O, E> {
+    /// What it returned, or how it failed.
+    pub output: Result<O, TaskError<E>>,
+    /// Where it stands; not at an end only where [`TestHub::until`] stopped it.
+    pub status: Status,
+    /// How long it took by the hub's clock.
+    pub elapsed: Duration,
+    /// How many turns of all orchestrations there were.
+    pub turns: usize,
+    /// Its history.
+    pub history: Vec<wire::HistoryEvent>,
+    /// Its custom status.
+    pub custom_status: Option<String>,
+}
+
+impl TestHub {
+    /// A hub whose worker has these functions.
+    pub fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            script: Vec::new(),
+            faults: Faults::default(),
+            check: true,
+            order: None,
+            until: None,
+            id: "test".to_owned(),
+        }
+    }
+
+    /// Puts another function in an activity's place. One of other types does not compile.
+    pub fn mock<F, M, G, N>(mut self, activity: F, with: G) -> Self
+    where
+        F: Activity<M>,
+        G: Activity<N, Input = F::Input, Output = F::Output, Error = F::Error, State = ()>,
+    {
+        drop(activity);
+        let name = self.registry.name_of::<F>();
+        self.registry = self.registry.replace_activity(&name, None, ActivityRunner::new(with, ()));
+        self
+    }
+
+    /// The instance's id; `test` unless said otherwise.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// Raises an event so long after the start.
+    pub fn raise_at<T: Serialize>(self, after: Duration, event: EventKey<T>, value: T) -> Self {
+        let data = serde_json::to_string(&value).map_err(|error| error.to_string());
+        self.line(after, Line::Raise { name: event.name().to_owned(), data })
+    }
+
+    /// Terminates the orchestration so long after the start, with an output that is JSON already.
+    pub fn terminate_at(self, after: Duration, output: Option<&str>) -> Self {
+        self.line(after, Line::Terminate { output: output.map(str::to_owned) })
+    }
+
+    /// Suspends it so long after the start.
+    pub fn suspend_at(self, after: Duration) -> Self {
+        self.line(after, Line::Suspend)
+    }
+
+    /// Resumes it so long after the start.
+    pub fn resume_at(self, after: Duration) -> Self {
+        self.line(after, Line::Resume)
+    }
+
+    /// Stops when so much time has passed, whether it has ended or not.
+    pub fn until(mut self, after: Duration) -> Self {
+        self.until = Some(after);
+        self
+    }
+
+    /// Kills worker and hub after the turn of this number (from 1); the hub comes back from what it stored.
+    pub fn crash_after_turn(mut self, turn: usize) -> Self {
+        self.faults.crashes.push(turn);
+        self
+    }
+
+    /// Sends every answer twice, as a network does that loses the first reply.
+    pub fn answers_twice(mut self) -> Self {
+        self.faults.answers_twice = true;
+        self
+    }
+
+    /// Runs every activity twice: at least once is what a scheduler promises.
+    pub fn activities_twice(mut self) -> Self {
+        self.faults.activities_twice = true;
+        self
+    }
+
+    /// Hands out and answers work in an order drawn from `seed` instead of first come, first served.
+    pub fn order(mut self, seed: u64) -> Self {
+        self.order = Some(seed);
+        self
+    }
+
+    /// Whether every turn is compared with a replay of its whole history, while that has at most 2,000 events. It is,
+    /// unless said otherwise.
+    pub fn check_determinism(mut self, check: bool) -> Self {
+        self.check = check;
+        self
+    }
+
+    fn line(mut self, after: Duration, line: Line) -> Self {
+        self.script.push((after, line));
+        self
+    }
+
+    /// Runs an orchestration to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Stuck`] says why it does not end, or what is wrong with it or with the test.
+    pub fn run<F: Orchestrator<M>, M>(
+        &self,
+        orchestrator: F,
+        input: F::Input,
+    ) -> Result<Outcome<F::Output, F::Error>, Stuck> {
+        drop(orchestrator);
+        let name = self.registry.name_of::<F>();
+        let input = serde_json::to_string(&input)
+            .map_err(|error| Stuck::Setup { what: format!("the input does not encode: {error}") })?;
+        self.registry.check().map_err(|error| Stuck::Setup { what: error.to_string() })?;
+        let ended = Drive::new(self)?.run(&name, input)?;
+        Ok(Outcome {
+            output: output(&ended.state),
+            status: Status::from_wire(ended.state.orchestration_status()).unwrap_or(Status::Running),
+            elapsed: ended.elapsed,
+            turns: ended.turns,
+            history: ended.history,
+            custom_status: ended.state.custom_status,
+        })
+    }
+
+    /// Runs it once in each of many orders, and says which seed it was where one goes wrong.
+    ///
+    /// # Errors
+    ///
+    /// The first seed with which it got stuck, or with which `verify` found something to say.
+    pub fn explore<F, M>(
+        &self,
+        seeds: std::ops::Range<u64>,
+        orchestrator: F,
+        input: F::Input,
+        verify: impl Fn(&Outcome<F::Output, F::Error>) -> Result<(), String>,
+    ) -> Result<(), (u64, String)>
+    where
+        F: Orchestrator<M> + Clone,
+        F::Input: Clone,
+    {
+        for seed in seeds {
+            let hub = self.clone().order(seed);
+            let outcome =
+                hub.run(orchestrator.clone(), input.clone()).map_err(|stuck| (seed, stuck.to_string()))?;
+            verify(&outcome).map_err(|said| (seed, said))?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads what an instance ended with.
+fn output<O: DeserializeOwned, E: DurableError>(state: &wire::OrchestrationState) -> Result<O, TaskError<E>> {
+    match &state.failure_details {
+        Some(failure) => Err(TaskError::from_details(FailureDetails::from_wire(failure.clone()))),
+        None if state.orchestration_status() == wire::OrchestrationStatus::Completed => {
+            crate::sdk::replay::decode(state.output.as_deref(), "the output").map_err(TaskError::Undecodable)
+        }
+        None => {
+            let said = state.output.clone().unwrap_or_else(|| "no output".to_owned());
+            let status = state.orchestration_status().as_str_name();
+            Err(TaskError::Failed(FailureDetails::new("NotCompleted", format!("{status}: {said}"))))
+        }
+    }
+}
