@@ -171,7 +171,7 @@ impl Reader {
                 self.answer(&ended.request_id, at, true, told(None, ended.failure_details.as_ref()));
             }
             EventType::EntityLockGranted(granted) => {
-                self.answer(&granted.critical_section_id, at, false, String::new())
+                self.answer(&granted.critical_section_id, at, false, String::new());
             }
             EventType::EventRaised(event) => self.happened(&format!("event {}", event.name), at),
             EventType::EventSent(event) => {
