@@ -27,6 +27,12 @@ use crate::model::Timestamp;
 use crate::wire::HistoryEvent;
 use std::time::Duration;
 
+/// The tasks that a history has begun and not ended, by name and id, oldest first.
+pub fn open(history: &[HistoryEvent]) -> Vec<String> {
+    let tasks = tasks::instance(history).tasks;
+    tasks.iter().filter(|task| task.to().is_none()).map(tasks::Task::title).collect()
+}
+
 /// When an event happened; the epoch where it does not say.
 fn moment(event: &HistoryEvent) -> Timestamp {
     event.timestamp.as_ref().map(Timestamp::from_wire).unwrap_or_default()

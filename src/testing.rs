@@ -5,15 +5,20 @@
 //! deterministic, an event that nobody raises, an activity that waits for something outside.
 //!
 //! [`golden`] compares a history, or any text, with a file that was agreed on. [`Replayer`] runs today's code against
-//! the histories of yesterday's.
+//! the histories of yesterday's. [`explain`] prints what there is to know of an instance that does not end.
 
 pub mod golden;
 
 mod drive;
+mod explain;
+mod guess;
 mod hub;
 mod replayer;
 mod stuck;
 
+pub use explain::explain;
+#[cfg(feature = "emulator")]
+pub use explain::explain_in;
 pub use hub::{Outcome, TestHub};
 pub use replayer::{Diverged, Replayer};
 pub use stuck::Stuck;

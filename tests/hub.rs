@@ -87,7 +87,7 @@ fn an_activity_that_nobody_registered_is_named() {
     let Err(Stuck::Waiting { unclaimed, .. }) = hub.run(sleepy, 1) else {
         panic!("it cannot end");
     };
-    assert!(unclaimed[0].contains("square"), "{unclaimed:?}");
+    assert!(unclaimed[0].contains("no worker has registered the activity \"square\""), "{unclaimed:?}");
 }
 
 #[test]
@@ -98,10 +98,30 @@ fn a_branch_on_what_the_process_remembers_is_found_in_an_ordinary_test() {
         Ok(CALLS.fetch_add(1, Ordering::Relaxed))
     }
     let hub = TestHub::new(Registry::new().orchestration(moody));
-    let Err(Stuck::NotDeterministic { turn, .. }) = hub.run(moody, ()) else {
+    let Err(Stuck::NotDeterministic { turn, difference, .. }) = hub.run(moody, ()) else {
         panic!("its result depends on how often it ran");
     };
     assert_eq!(turn, 2);
+    assert!(difference.contains("ends otherwise"), "{difference}");
+}
+
+#[test]
+fn an_order_that_changes_is_found_with_the_line_that_calls() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    async fn either(ctx: OrchestrationContext, _: ()) -> Result<u32, Failure> {
+        ctx.sleep(HOUR).await;
+        let result = match CALLS.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => ctx.call(square, 3).await,
+            _ => ctx.activity_named::<u32, u32>("cube").call(3).await,
+        };
+        Ok(result?)
+    }
+    let hub = TestHub::new(Registry::new().orchestration(either).activity(square));
+    let Err(Stuck::NotDeterministic { turn, difference, .. }) = hub.run(either, ()) else {
+        panic!("it calls one or the other");
+    };
+    assert_eq!(turn, 2);
+    assert!(difference.contains("tests/hub.rs:"), "{difference}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Drives engine and replay against each other until an orchestration ends.
 
+use super::guess;
 use super::hub::{Line, TestHub};
+use super::replayer::Replayer;
 use super::stuck::Stuck;
 use crate::emulator::engine::command::{Command, Effect, Offer, Reply, StreamId};
 use crate::emulator::engine::record::Record;
@@ -179,8 +181,7 @@ impl<'a> Drive<'a> {
         if let Some(again) = again {
             let replayed = run_turn(&self.hub.registry, again, None).response;
             if let Some(difference) = difference(&outcome.response, &replayed) {
-                let history = report::table(&self.history(&InstanceId::unchecked(id))?);
-                return Err(Stuck::NotDeterministic { turn: self.turns, difference, history });
+                return Err(self.not_deterministic(id, outcome.response, token, difference)?);
             }
         }
         if let Some(cached) = outcome.cached {
@@ -192,6 +193,26 @@ impl<'a> Drive<'a> {
             self.crash()?;
         }
         Ok(())
+    }
+
+    /// Takes the answer as it came first, and replays what it made of the history: that names the line of code.
+    fn not_deterministic(
+        &mut self,
+        id: String,
+        first: wire::OrchestratorResponse,
+        token: String,
+        difference: String,
+    ) -> Result<Stuck, Stuck> {
+        self.answer(Command::CompleteTurn(Box::new(wire::OrchestratorResponse {
+            completion_token: token,
+            ..first
+        })))?;
+        let history = self.history(&InstanceId::unchecked(id))?;
+        // What decides by chance may happen to agree with history; four times in a row it hardly will.
+        let replayer = Replayer::new(self.hub.registry.clone());
+        let located = (0..4).find_map(|_| replayer.replay(&history).err());
+        let difference = located.map_or(difference, |why| why.to_string());
+        Ok(Stuck::NotDeterministic { turn: self.turns, difference, history: report::table(&history) })
     }
 
     /// The same turn with its whole past, where the worker was spared it and it is to be checked.
@@ -280,6 +301,10 @@ impl<'a> Drive<'a> {
                 Err(failure) => answer.failure_details = Some(failure),
             }
             self.answer(Command::CompleteActivity(Box::new(answer)))?;
+            // Results that arrive together make one turn; a seed also lets them arrive one by one.
+            if self.draw(2) == 1 {
+                self.settle();
+            }
         }
         if !moved && let Some(stuck) = self.running.first() {
             return Err(Stuck::Foreign { activity: stuck.name.clone() });
@@ -328,9 +353,8 @@ impl<'a> Drive<'a> {
             Reply::Stats(stats) => stats.unclaimed,
             _ => Vec::new(),
         };
-        let unclaimed = unclaimed.into_iter().map(|(kind, name)| {
-            format!("nobody has registered {name:?} ({kind:?}); register it, or call it by the name it has")
-        });
+        let registered = self.hub.registry.filters();
+        let unclaimed = unclaimed.iter().map(|(kind, name)| guess::unregistered(*kind, name, &registered));
         let unclaimed = unclaimed.collect();
         Ok(Stuck::Waiting { waits, unclaimed, history: report::table(&self.history(id)?) })
     }
