@@ -114,8 +114,8 @@ impl Engine {
                 Action::SendEvent(send) => {
                     let Some(target) = send.instance else { continue };
                     let to = InstanceId::unchecked(target.instance_id);
-                    let sent = event::event_sent(id, now, &to, send.name.clone(), send.data.clone());
-                    answer.events.push(encode(&sent));
+                    let record = event::event_sent(id, now, &to, send.name.clone(), send.data.clone());
+                    answer.events.push(encode(&record));
                     answer.outgoing.push(Outgoing::Event { to, name: send.name, input: send.data });
                 }
                 Action::CompleteOrchestration(end) => answer.end(id, end),

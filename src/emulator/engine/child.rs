@@ -51,14 +51,14 @@ impl Engine {
     pub(super) fn create_child(
         &mut self,
         id: &InstanceId,
-        parent: Parent,
+        parent: &Parent,
         started: Box<wire::ExecutionStartedEvent>,
         now: Timestamp,
     ) {
         if let Some(existing) = self.instances.get(id)
             && !existing.has_ended()
         {
-            if existing.parent.as_ref() == Some(&parent) {
+            if existing.parent.as_ref() == Some(parent) {
                 return;
             }
             let status = existing.status();
@@ -67,7 +67,7 @@ impl Engine {
                 "OrchestrationAlreadyExists",
                 format!("an orchestration with instance id '{id}' and status '{status}' already exists"),
             );
-            self.child_ended(&parent, &execution, Err(Box::new(failed)), now);
+            self.child_ended(parent, &execution, Err(Box::new(failed)), now);
             return;
         }
         self.put(Record::Created { id: id.clone(), at: now, started, start_at: None });

@@ -173,6 +173,7 @@ impl Engine {
 }
 
 /// What the consumed events say about suspension and termination.
+#[expect(clippy::option_option, reason = "no termination, and one without an output, are two things")]
 pub(super) struct Control {
     pub(super) suspended: bool,
     terminated: Option<Option<String>>,
@@ -180,6 +181,10 @@ pub(super) struct Control {
 }
 
 impl Control {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "these three kinds control an execution, no other does"
+    )]
     fn read(instance: &Instance, consumed: usize) -> Self {
         let mut control = Self { suspended: instance.suspended, terminated: None, recurse: false };
         for arrived in instance.inbox.iter().take(consumed) {
@@ -206,6 +211,7 @@ fn terminate_of(arrived: &Arrived) -> (Option<String>, bool) {
 }
 
 /// The output of a terminate that arrived while the turn ran.
+#[expect(clippy::option_option, reason = "no termination, and one without an output, are two things")]
 fn terminate_among(instance: &Instance, consumed: usize) -> Option<Option<String>> {
     let waiting = instance.inbox.iter().skip(consumed);
     waiting.filter(|arrived| arrived.kind == Kind::ExecutionTerminated).map(|a| terminate_of(a).0).next()

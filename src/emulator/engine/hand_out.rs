@@ -251,6 +251,7 @@ impl Engine {
     }
 
     /// Uses a lease up and frees its place on the stream. The stream, if it still lives.
+    #[expect(clippy::option_option, reason = "no lease, and one whose stream is gone, are two things")]
     pub(super) fn consume(&mut self, lease: LeaseId) -> Option<Option<StreamId>> {
         let ended = self.leases.consume(lease)?;
         if let Some(stream) = ended.stream {

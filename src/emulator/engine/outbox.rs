@@ -42,7 +42,7 @@ impl Engine {
     pub(super) fn carry(&mut self, now: Timestamp) {
         while let Some(outgoing) = self.outbox.pop_front() {
             match outgoing {
-                Outgoing::Child { id, parent, started } => self.create_child(&id, parent, started, now),
+                Outgoing::Child { id, parent, started } => self.create_child(&id, &parent, started, now),
                 Outgoing::ChildEnded { parent, child, outcome } => {
                     self.child_ended(&parent, &child, outcome, now);
                 }

@@ -15,6 +15,10 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// One durable change.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large ones are the frequent ones, and a batch is short-lived"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// An instance is created, in place of another one of its id if there was one.
@@ -319,7 +323,7 @@ impl Engine {
         let Some(instance) = self.instances.get_mut(id) else { return };
         let started = history::encode(&event::execution_started(next.at, (*next.started).clone()));
         instance.execution = execution_of(&next.started);
-        instance.started = next.started.clone();
+        instance.started.clone_from(&next.started);
         instance.class = class;
         instance.history = History::default();
         instance.inbox = std::iter::once(Arrived { kind: Kind::ExecutionStarted, event: started })
@@ -348,7 +352,7 @@ impl Engine {
             instance.history.push(event);
         }
         instance.execution = execution_of(&rewound.started);
-        instance.started = rewound.started.clone();
+        instance.started.clone_from(&rewound.started);
         instance.parent = super::instance::Parent::of(&rewound.started);
         instance.class = class;
         instance.rewinding = None;

@@ -163,10 +163,8 @@ impl Engine {
     /// Why the rewind was asked for: its children hear the same.
     fn reason_of(&self, turn: &Turn) -> Option<String> {
         let rewinding = self.instances.get(&turn.id)?.rewinding.as_ref()?;
-        match super::history::decode(&rewinding.event)?.event_type? {
-            EventType::ExecutionRewound(rewound) => rewound.reason,
-            _ => None,
-        }
+        let event = super::history::decode(&rewinding.event)?.event_type?;
+        if let EventType::ExecutionRewound(rewound) = event { rewound.reason } else { None }
     }
 
     /// Ties children that still run, and the parent of a rewound child, to the executions they have now.

@@ -64,9 +64,15 @@ impl Engine {
         } else {
             Past::Embedded
         };
-        let taken = if instance.rewinding.is_some() { 0 } else { instance.inbox.len() };
+        let new_events = if instance.rewinding.is_some() { 0 } else { instance.inbox.len() };
         let item = turn_item(id, instance, at, past, &token);
-        let held = Turn { id: id.clone(), execution: instance.execution.clone(), at, taken, chunks: None };
+        let held = Turn {
+            id: id.clone(),
+            execution: instance.execution.clone(),
+            at,
+            taken: new_events,
+            chunks: None,
+        };
         self.leases.give(stream, Held::Turn(held));
         Some((number, item))
     }
