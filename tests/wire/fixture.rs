@@ -44,6 +44,8 @@ pub(crate) struct Hub {
     pub(crate) endpoint: String,
     name: String,
     prefix: String,
+    /// Ids that the hub made for this test.
+    minted: Arc<std::sync::Mutex<Vec<String>>>,
     emulator: Option<Arc<tokio::sync::Mutex<Option<Emulator>>>>,
     _turn: Option<Arc<tokio::sync::OwnedMutexGuard<()>>>,
 }
@@ -66,6 +68,7 @@ impl Hub {
             endpoint,
             name: "default".into(),
             prefix: String::new(),
+            minted: Arc::default(),
             emulator: Some(Arc::new(tokio::sync::Mutex::new(Some(emulator)))),
             _turn: None,
         }
@@ -82,6 +85,7 @@ impl Hub {
             endpoint,
             name: std::env::var("TASKHUB").unwrap_or_else(|_| "default".into()),
             prefix: format!("w{nonce:x}-{}-", COUNT.fetch_add(1, Ordering::Relaxed)),
+            minted: Arc::default(),
             emulator: None,
             _turn: Some(Arc::new(turn)),
         }
@@ -100,6 +104,12 @@ impl Hub {
     /// Whether an instance or entity is this test's; on a shared endpoint others leave theirs behind.
     pub(crate) fn owns(&self, id: &str) -> bool {
         id.contains(&self.prefix)
+            || self.minted.lock().expect("no test panics with it").iter().any(|own| own == id)
+    }
+
+    fn adopt(&self, id: String) -> String {
+        self.minted.lock().expect("no test panics with it").push(id.clone());
+        id
     }
 
     /// A raw client that names this hub.
@@ -146,7 +156,8 @@ impl Hub {
 
     /// Starts what is asked for.
     pub(crate) async fn start_with(&self, request: wire::CreateInstanceRequest) -> Result<String, Status> {
-        Ok(self.client().start_instance(request).await?.into_inner().instance_id)
+        let started = self.client().start_instance(request).await?;
+        Ok(self.adopt(started.into_inner().instance_id))
     }
 
     /// The instance with its payloads, if there is one.
@@ -226,7 +237,8 @@ impl Hub {
         restart_with_new_instance_id: bool,
     ) -> Result<String, Status> {
         let request = wire::RestartInstanceRequest { instance_id: id.into(), restart_with_new_instance_id };
-        Ok(self.client().restart_instance(request).await?.into_inner().instance_id)
+        let restarted = self.client().restart_instance(request).await?;
+        Ok(self.adopt(restarted.into_inner().instance_id))
     }
 
     /// Purges one instance and returns how many went.

@@ -89,8 +89,8 @@ async fn r32_a_purge_by_filter_deletes_exactly_what_has_ended_in_the_range_and_s
         runtime_status: statuses.iter().map(|status| i32::from(*status)).collect(),
         timeout: None,
     };
-    let before = first.created_timestamp.map(|created| later(created, -60_000));
-    assert_eq!(purge_by(&hub, filter(before, from, &[Is::Terminated])).await, 0);
+    let just_before = first.created_timestamp.map(|created| later(created, -1));
+    assert_eq!(purge_by(&hub, filter(just_before, from, &[Is::Terminated])).await, 0);
     assert_eq!(purge_by(&hub, filter(from, to, &[Is::Completed])).await, 1, "the end is exclusive");
     assert!(hub.state(&first.instance_id).await.is_none());
     assert_eq!(purge_by(&hub, filter(from, None, &[Is::Running, Is::Failed])).await, 1);

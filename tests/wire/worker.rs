@@ -13,8 +13,6 @@ pub(crate) struct RawWorker {
     stream: Streaming<wire::WorkItem>,
     /// What came while something else was waited for.
     kept: VecDeque<wire::WorkItem>,
-    /// How many pings have come.
-    pub(crate) pings: usize,
 }
 
 impl RawWorker {
@@ -22,7 +20,7 @@ impl RawWorker {
         let mut client = hub.client();
         let stream = tokio::time::timeout(PATIENCE, client.get_work_items(request)).await;
         let stream = stream.expect("headers come at once").expect("the stream opens").into_inner();
-        Self { hub, stream, kept: VecDeque::new(), pings: 0 }
+        Self { hub, stream, kept: VecDeque::new() }
     }
 
     /// The next message of the stream, a ping or work; `None` when the stream has ended well.
@@ -31,29 +29,66 @@ impl RawWorker {
         message.expect("the stream says something in time")
     }
 
+    /// The next ping.
+    pub(crate) async fn ping(&mut self) -> wire::WorkItem {
+        loop {
+            let message = self.message().await.expect("the stream lives").expect("the stream goes on");
+            if matches!(message.request, Some(Work::HealthPing(_))) {
+                return message;
+            }
+            self.give_back(message).await;
+        }
+    }
+
     async fn item(&mut self) -> wire::WorkItem {
         loop {
             let item = self.message().await.expect("the stream lives").expect("the stream goes on");
             match &item.request {
-                Some(Work::HealthPing(_)) | None => self.pings += 1,
+                Some(Work::HealthPing(_)) | None => {}
                 Some(work) if self.hub.owns(subject(work)) => return item,
-                // Left behind by another test on a shared endpoint.
-                Some(_) => {}
+                Some(_) => self.give_back(item).await,
             }
         }
+    }
+
+    /// Gives back what another test has left behind on a shared endpoint.
+    async fn give_back(&self, item: wire::WorkItem) {
+        let (mut client, completion_token) = (self.hub.client(), item.completion_token);
+        // Where it is gone already, so much the better.
+        let _ = match item.request {
+            Some(Work::OrchestratorRequest(_)) => {
+                let request = wire::AbandonOrchestrationTaskRequest { completion_token };
+                client.abandon_task_orchestrator_work_item(request).await.map(|_| ())
+            }
+            Some(Work::ActivityRequest(_)) => {
+                let request = wire::AbandonActivityTaskRequest { completion_token };
+                client.abandon_task_activity_work_item(request).await.map(|_| ())
+            }
+            Some(Work::EntityRequest(_) | Work::EntityRequestV2(_)) => {
+                let request = wire::AbandonEntityTaskRequest { completion_token };
+                client.abandon_task_entity_work_item(request).await.map(|_| ())
+            }
+            Some(Work::HealthPing(_)) | None => Ok(()),
+        };
     }
 
     async fn next(&mut self, wanted: impl Fn(&Work) -> bool) -> (Work, String) {
         let fits = |item: &wire::WorkItem| item.request.as_ref().is_some_and(&wanted);
         let item = match self.kept.iter().position(fits).and_then(|at| self.kept.remove(at)) {
             Some(item) => item,
-            None => loop {
-                let item = self.item().await;
-                if fits(&item) {
-                    break item;
-                }
-                self.kept.push_back(item);
-            },
+            None => {
+                // Pings do not count as something that comes.
+                let found = tokio::time::timeout(PATIENCE, async {
+                    loop {
+                        let item = self.item().await;
+                        if fits(&item) {
+                            break item;
+                        }
+                        self.kept.push_back(item);
+                    }
+                });
+                found.await.expect("the work comes in time")
+            }
         };
         (item.request.expect("work items say what they are"), item.completion_token)
     }
