@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How much may be under way on a stream before it is acknowledged: loopback is fast, histories are long.
 const WINDOW: u32 = 8 << 20;
 
+/// How many calls of one connection may be given up before they are seen.
+const ABANDONED: usize = 100_000;
+
 /// A running emulator.
 pub(super) struct Serving {
     pub(super) address: SocketAddr,
@@ -153,6 +156,10 @@ where
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .max_concurrent_streams(None)
+            // A client may give up hundreds of waits at once, some before they were seen here. The usual guard
+            // takes twenty such for an attack and ends the connection, and with it every worker that shares it.
+            .max_pending_accept_reset_streams(ABANDONED)
+            .max_local_error_reset_streams(ABANDONED)
             .max_send_buf_size(1 << 20);
         let (front, mut closing) = (front.clone(), closing.subscribe());
         connections.spawn(async move {
