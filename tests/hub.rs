@@ -12,11 +12,12 @@ use taskhub::testing::{Stuck, TestHub};
 const HOUR: Duration = Duration::from_secs(3_600);
 const GO: EventKey<u32> = EventKey::new("Go");
 
+#[expect(clippy::unnecessary_wraps, reason = "an activity may fail, even if this one does not")]
 fn square(i: u32) -> Result<u32, Failure> {
     Ok(i * i)
 }
 
-async fn waits_for_go(ctx: OrchestrationContext, _: ()) -> Result<u32, Failure> {
+async fn waits_for_go(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
     Ok(ctx.event(GO).await?)
 }
 
@@ -93,7 +94,7 @@ fn an_activity_that_nobody_registered_is_named() {
 #[test]
 fn a_branch_on_what_the_process_remembers_is_found_in_an_ordinary_test() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
-    async fn moody(ctx: OrchestrationContext, _: ()) -> Result<u32, Failure> {
+    async fn moody(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
         ctx.sleep(HOUR).await;
         Ok(CALLS.fetch_add(1, Ordering::Relaxed))
     }
@@ -108,7 +109,7 @@ fn a_branch_on_what_the_process_remembers_is_found_in_an_ordinary_test() {
 #[test]
 fn an_order_that_changes_is_found_with_the_line_that_calls() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
-    async fn either(ctx: OrchestrationContext, _: ()) -> Result<u32, Failure> {
+    async fn either(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
         ctx.sleep(HOUR).await;
         let result = match CALLS.fetch_add(1, Ordering::Relaxed) % 2 {
             0 => ctx.call(square, 3).await,

@@ -263,15 +263,13 @@ impl<'a> Drive<'a> {
             ..wire::ActivityResponse::default()
         };
         let version = request.version.clone();
-        let run: ActivityRun = match self.hub.registry.activity_runner(&name, version.as_deref()) {
-            Some(runner) => {
-                let (context, input) = ActivityContext::of(request.clone(), Cancellation::new());
-                runner.run(context, input)
-            }
-            None => {
-                let failure = crate::sdk::Registry::activity_not_found(&name);
-                Box::pin(std::future::ready(Err(failure)))
-            }
+        let runner = self.hub.registry.activity_runner(&name, version.as_deref());
+        let run: ActivityRun = if let Some(runner) = runner {
+            let (context, input) = ActivityContext::of(request.clone(), Cancellation::new());
+            runner.run(context, input)
+        } else {
+            let failure = crate::sdk::Registry::activity_not_found(&name);
+            Box::pin(std::future::ready(Err(failure)))
         };
         self.running.push(Running { name, answer, run });
     }
@@ -319,7 +317,9 @@ impl<'a> Drive<'a> {
         let next = [self.engine.next_due(), line, over].into_iter().flatten().min();
         let Some(next) = next else { return Ok(false) };
         self.now = self.now.max(next);
-        while let Some((_, line)) = self.script.pop_front_if(|(at, _)| *at <= self.now) {
+        while self.script.front().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, line)) = self.script.pop_front()
+        {
             let id = InstanceId::unchecked(self.hub.id.as_str());
             let command = match line {
                 Line::Raise { name, data } => {
@@ -349,12 +349,11 @@ impl<'a> Drive<'a> {
                 .map(move |(what, place)| format!("{id} waits for {what}, asked for at {place}"))
         });
         let waits = waits.collect();
-        let unclaimed = match self.ask(Command::Stats)? {
-            Reply::Stats(stats) => stats.unclaimed,
-            _ => Vec::new(),
+        let Reply::Stats(stats) = self.ask(Command::Stats)? else {
+            return Err(Stuck::Setup { what: "the hub does not say what it holds".to_owned() });
         };
         let registered = self.hub.registry.filters();
-        let unclaimed = unclaimed.iter().map(|(kind, name)| guess::unregistered(*kind, name, &registered));
+        let unclaimed = stats.unclaimed.iter().map(|(kind, name)| guess::unregistered(*kind, name, &registered));
         let unclaimed = unclaimed.collect();
         Ok(Stuck::Waiting { waits, unclaimed, history: report::table(&self.history(id)?) })
     }

@@ -115,6 +115,7 @@ impl TestHub {
     }
 
     /// Raises an event so long after the start.
+    #[expect(clippy::needless_pass_by_value, reason = "keys are constants; a borrow would only be noise")]
     pub fn raise_at<T: Serialize>(self, after: Duration, event: EventKey<T>, value: T) -> Self {
         let data = serde_json::to_string(&value).map_err(|error| error.to_string());
         self.line(after, Line::Raise { name: event.name().to_owned(), data })
@@ -182,6 +183,7 @@ impl TestHub {
     /// # Errors
     ///
     /// [`Stuck`] says why it does not end, or what is wrong with it or with the test.
+    #[expect(clippy::needless_pass_by_value, reason = "a function and its input read best as they are")]
     pub fn run<F: Orchestrator<M>, M>(
         &self,
         orchestrator: F,
@@ -208,6 +210,7 @@ impl TestHub {
     /// # Errors
     ///
     /// The first seed with which it got stuck, or with which `verify` found something to say.
+    #[expect(clippy::needless_pass_by_value, reason = "a function and its input read best as they are")]
     pub fn explore<F, M>(
         &self,
         seeds: std::ops::Range<u64>,
