@@ -99,13 +99,11 @@ impl<'a> Drive<'a> {
         self.ask(Command::Start { id: Some(id.clone()), request: Box::new(request) })?;
         loop {
             self.settle();
-            let Reply::State(Some(state)) = self.ask(Command::Get { id: id.clone(), payloads: true })? else {
-                return Err(Stuck::Setup { what: "the orchestration has purged itself".to_owned() });
-            };
             let elapsed = self.now.since(BEGINNING);
             let over = self.hub.until.is_some_and(|until| elapsed >= until);
-            if over || state.completed_timestamp.is_some() {
-                return Ok(Ended { history: self.history(&id)?, state: *state, elapsed, turns: self.turns });
+            if over || self.state(&id, false)?.completed_timestamp.is_some() {
+                let (state, history) = (self.state(&id, true)?, self.history(&id)?);
+                return Ok(Ended { state, history, elapsed, turns: self.turns });
             }
             if self.turns > MOST_TURNS {
                 return Err(Stuck::TooManyTurns { turns: self.turns });
@@ -116,6 +114,13 @@ impl<'a> Drive<'a> {
                 return Err(self.waiting(&id)?);
             }
         }
+    }
+
+    fn state(&mut self, id: &InstanceId, payloads: bool) -> Result<wire::OrchestrationState, Stuck> {
+        let Reply::State(Some(state)) = self.ask(Command::Get { id: id.clone(), payloads })? else {
+            return Err(Stuck::Setup { what: "the orchestration has purged itself".to_owned() });
+        };
+        Ok(*state)
     }
 
     /// What a hub does after each batch, and a worker when work arrives.
@@ -281,19 +286,19 @@ impl<'a> Drive<'a> {
         }
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         let waker = Waker::from(Arc::clone(&woken));
-        let mut done = Vec::new();
+        let mut done = VecDeque::new();
         let mut still = Vec::new();
         for mut running in std::mem::take(&mut self.running) {
             match running.run.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(result) => done.push((running.answer, result)),
+                Poll::Ready(result) => done.push_back((running.answer, result)),
                 Poll::Pending => still.push(running),
             }
         }
         self.running = still;
         let moved = !done.is_empty() || woken.0.load(Ordering::Relaxed);
-        while !done.is_empty() {
+        loop {
             let at = self.draw(done.len());
-            let (mut answer, result) = done.remove(at);
+            let Some((mut answer, result)) = done.remove(at) else { break };
             match result {
                 Ok(result) => answer.result = result,
                 Err(failure) => answer.failure_details = Some(failure),
