@@ -1,6 +1,7 @@
 //! Runs what a scheduler hands out: orchestrations, activities and entities.
 
 mod answer;
+mod encoded;
 mod flight;
 mod lane;
 mod life;

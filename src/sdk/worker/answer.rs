@@ -1,13 +1,18 @@
 //! Answers for work items: sends what came of them, again where the scheduler may not have heard it.
 
+use super::encoded::Encoded;
 use crate::clock::Clock;
 use crate::entropy;
-use crate::sdk::connect::{Backoff, Stub};
+use crate::sdk::connect::{Backoff, Stub, Transport};
 use crate::sdk::replay::split_response;
 use crate::wire::{self, orchestrator_action::OrchestratorActionType};
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use prost::Message;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tonic::{Code, Response, Status};
+use tonic::client::Grpc;
+use tonic::{Code, Status};
 
 /// How often an answer is sent before it is given up, and the delays between.
 const ATTEMPTS: usize = 10;
@@ -33,10 +38,33 @@ pub(super) enum Kind {
     Batch,
 }
 
+/// The calls that answer.
+#[derive(Debug, Clone, Copy)]
+enum Rpc {
+    Activity,
+    Turn,
+    Batch,
+    AbandonTurn,
+    AbandonBatch,
+}
+
+impl Rpc {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Activity => "/TaskHubSidecarService/CompleteActivityTask",
+            Self::Turn => "/TaskHubSidecarService/CompleteOrchestratorTask",
+            Self::Batch => "/TaskHubSidecarService/CompleteEntityTask",
+            Self::AbandonTurn => "/TaskHubSidecarService/AbandonTaskOrchestratorWorkItem",
+            Self::AbandonBatch => "/TaskHubSidecarService/AbandonTaskEntityWorkItem",
+        }
+    }
+}
+
 /// The connection that answers go over; a lost one is replaced under everybody's hands. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Line {
-    stub: Arc<RwLock<Stub>>,
+    transport: Arc<RwLock<Transport>>,
+    limit: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -74,31 +102,49 @@ impl Verdict {
 }
 
 impl Line {
-    pub(super) fn new(stub: Stub, clock: Arc<dyn Clock>) -> Self {
-        Self { stub: Arc::new(RwLock::new(stub)), clock }
+    /// `limit` is the largest message that is taken or sent, in bytes.
+    pub(super) fn new(transport: Transport, limit: usize, clock: Arc<dyn Clock>) -> Self {
+        Self { transport: Arc::new(RwLock::new(transport)), limit, clock }
     }
 
+    fn transport(&self) -> Transport {
+        self.transport.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The generated client over the connection that is good now.
     pub(super) fn stub(&self) -> Stub {
-        self.stub.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.transport().stub(self.limit)
     }
 
-    pub(super) fn replace(&self, stub: Stub) {
-        *self.stub.write().unwrap_or_else(PoisonError::into_inner) = stub;
+    pub(super) fn replace(&self, transport: Transport) {
+        *self.transport.write().unwrap_or_else(PoisonError::into_inner) = transport;
+    }
+
+    async fn call(&self, rpc: Rpc, message: Bytes) -> Result<(), Status> {
+        let mut grpc = Grpc::new(self.transport());
+        let ready = grpc.ready().await;
+        ready.map_err(|error| Status::unavailable(format!("the connection is gone: {error}")))?;
+        let path = PathAndQuery::from_static(rpc.path());
+        grpc.unary(tonic::Request::new(message), path, Encoded).await.map(drop)
     }
 
     /// Sends an answer until it is heard or there is no point any more; returns why it was refused, if it was.
-    async fn send<F, Fut, T>(&self, what: &str, call: F) -> Result<(), Status>
-    where
-        F: Fn(Stub) -> Fut,
-        Fut: Future<Output = Result<Response<T>, Status>>,
-    {
-        let mut delays = None;
+    async fn send(&self, rpc: Rpc, message: &impl Message) -> Result<(), Status> {
+        let message = Bytes::from(message.encode_to_vec());
+        match self.call(rpc, message.clone()).await {
+            Ok(()) => Ok(()),
+            // In a box: almost never wanted, and larger than what is.
+            Err(status) => Box::pin(self.insist(rpc, message, status)).await,
+        }
+    }
+
+    async fn insist(&self, rpc: Rpc, message: Bytes, mut status: Status) -> Result<(), Status> {
+        let mut delays = Backoff::new(FIRST_DELAY, LONGEST_DELAY, entropy::seed()).take(ATTEMPTS - 1);
         loop {
-            let Err(status) = call(self.stub()).await else { return Ok(()) };
             match Verdict::of(status.code()) {
                 Verdict::Gone => {
                     tracing::debug!(
-                        what,
+                        ?rpc,
                         said = status.message(),
                         "the work item is gone; its answer is dropped"
                     );
@@ -107,36 +153,27 @@ impl Line {
                 Verdict::Refused => return Err(status),
                 Verdict::Again => {}
             }
-            let delays = delays.get_or_insert_with(|| {
-                Backoff::new(FIRST_DELAY, LONGEST_DELAY, entropy::seed()).take(ATTEMPTS - 1)
-            });
             let Some(delay) = delays.next() else {
-                tracing::warn!(what, code = ?status.code(), said = status.message(),
+                tracing::warn!(?rpc, code = ?status.code(), said = status.message(),
                     "an answer could not be delivered; the scheduler will hand the work out again");
                 return Ok(());
             };
             self.clock.sleep_until(self.clock.now().plus(delay)).await;
+            match self.call(rpc, message.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(again) => status = again,
+            }
         }
     }
 
     /// Answers for an activity. A result that the scheduler does not take becomes a failure that it does take.
-    pub(super) async fn activity(&self, response: wire::ActivityResponse) {
-        let send = |response: wire::ActivityResponse| async move {
-            self.send("an activity", |mut stub| {
-                let response = response.clone();
-                async move { stub.complete_activity_task(response).await }
-            })
-            .await
-        };
-        let (instance_id, task_id) = (response.instance_id.clone(), response.task_id);
-        let completion_token = response.completion_token.clone();
-        let Err(status) = send(response).await else { return };
-        tracing::error!(instance_id, task_id, code = ?status.code(), said = status.message(),
-            "the scheduler refused an activity's result");
-        let failure_details = Some(refused("the activity's result", &status));
-        let failed =
-            wire::ActivityResponse { instance_id, task_id, result: None, failure_details, completion_token };
-        if let Err(status) = send(failed).await {
+    pub(super) async fn activity(&self, mut response: wire::ActivityResponse) {
+        let Err(status) = self.send(Rpc::Activity, &response).await else { return };
+        tracing::error!(instance = response.instance_id, task = response.task_id, code = ?status.code(),
+            said = status.message(), "the scheduler refused an activity's result");
+        response.result = None;
+        response.failure_details = Some(refused("the activity's result", &status));
+        if let Err(status) = Box::pin(self.send(Rpc::Activity, &response)).await {
             tracing::error!(said = status.message(), "the scheduler refused that activity's failure too");
         }
     }
@@ -155,23 +192,11 @@ impl Line {
     async fn turn(&self, response: wire::OrchestratorResponse) {
         let (instance_id, token) = (response.instance_id.clone(), response.completion_token.clone());
         for part in split_response(response, LARGEST) {
-            let sent = self
-                .send("a turn", |mut stub| {
-                    let part = part.clone();
-                    async move { stub.complete_orchestrator_task(part).await }
-                })
-                .await;
-            let Err(status) = sent else { continue };
-            tracing::error!(instance_id, code = ?status.code(), said = status.message(),
+            let Err(status) = self.send(Rpc::Turn, &part).await else { continue };
+            tracing::error!(instance = instance_id, code = ?status.code(), said = status.message(),
                 "the scheduler refused a turn's answer; the orchestration fails");
             let failed = failed_turn(instance_id, token, refused("the orchestrator's answer", &status));
-            let sent = self
-                .send("a failed turn", |mut stub| {
-                    let failed = failed.clone();
-                    async move { stub.complete_orchestrator_task(failed).await }
-                })
-                .await;
-            if let Err(status) = sent {
+            if let Err(status) = Box::pin(self.send(Rpc::Turn, &failed)).await {
                 tracing::error!(said = status.message(), "the scheduler refused that failure too");
             }
             return;
@@ -179,39 +204,24 @@ impl Line {
     }
 
     async fn batch(&self, result: wire::EntityBatchResult) {
-        let token = result.completion_token.clone();
-        let sent = self
-            .send("an entity batch", |mut stub| {
-                let result = result.clone();
-                async move { stub.complete_entity_task(result).await }
-            })
-            .await;
-        if let Err(status) = sent {
-            tracing::error!(code = ?status.code(), said = status.message(),
-                "the scheduler refused an entity batch's result; it is given back");
-            self.abandon(Kind::Batch, token).await;
-        }
+        let Err(status) = self.send(Rpc::Batch, &result).await else { return };
+        tracing::error!(code = ?status.code(), said = status.message(),
+            "the scheduler refused an entity batch's result; it is given back");
+        Box::pin(self.abandon(Kind::Batch, result.completion_token)).await;
     }
 
     /// Gives a work item back.
-    pub(super) async fn abandon(&self, kind: Kind, token: String) {
-        let sent = self
-            .send("an abandoned work item", |mut stub| {
-                let completion_token = token.clone();
-                async move {
-                    match kind {
-                        Kind::Turn => {
-                            let request = wire::AbandonOrchestrationTaskRequest { completion_token };
-                            stub.abandon_task_orchestrator_work_item(request).await.map(|_| Response::new(()))
-                        }
-                        Kind::Batch => {
-                            let request = wire::AbandonEntityTaskRequest { completion_token };
-                            stub.abandon_task_entity_work_item(request).await.map(|_| Response::new(()))
-                        }
-                    }
-                }
-            })
-            .await;
+    pub(super) async fn abandon(&self, kind: Kind, completion_token: String) {
+        let sent = match kind {
+            Kind::Turn => {
+                let request = wire::AbandonOrchestrationTaskRequest { completion_token };
+                self.send(Rpc::AbandonTurn, &request).await
+            }
+            Kind::Batch => {
+                let request = wire::AbandonEntityTaskRequest { completion_token };
+                self.send(Rpc::AbandonBatch, &request).await
+            }
+        };
         if let Err(status) = sent {
             tracing::warn!(?kind, said = status.message(), "a work item could not be given back");
         }

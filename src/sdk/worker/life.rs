@@ -10,7 +10,7 @@ use super::turns::{Done, Turns};
 use crate::clock::Clock;
 use crate::entropy;
 use crate::sdk::client;
-use crate::sdk::connect::{Backoff, InvalidTarget, Reach, Role, Stub, Target, Transport};
+use crate::sdk::connect::{Backoff, InvalidTarget, Reach, Role, Target, Transport};
 use crate::sdk::registry::Registry;
 use crate::sdk::replay::Cancellation;
 use crate::wire;
@@ -84,14 +84,15 @@ impl Life {
     }
 
     fn set_up(&self, clock: &Arc<dyn Clock>, flight: &Flight) -> Result<(Line, Arc<Turns>, Done), String> {
-        let stub = self.stub().map_err(|error| error.to_string())?;
+        let transport = self.transport().map_err(|error| error.to_string())?;
+        let line = Line::new(transport, self.target.message_limit(), Arc::clone(clock));
         let (turns, done) = Turns::start(&self.registry, &self.options, clock, flight.clone())
             .map_err(|error| format!("no thread for orchestrations: {error}"))?;
-        Ok((Line::new(stub, Arc::clone(clock)), Arc::new(turns), done))
+        Ok((line, Arc::new(turns), done))
     }
 
-    fn stub(&self) -> Result<Stub, InvalidTarget> {
-        Ok(Transport::new(&self.target, Role::Worker(&self.id))?.stub(self.target.message_limit()))
+    fn transport(&self) -> Result<Transport, InvalidTarget> {
+        Transport::new(&self.target, Role::Worker(&self.id))
     }
 
     /// Connects again and again, until the worker is told to stop taking work.
@@ -162,8 +163,8 @@ impl Life {
 
     /// A connection that does not answer any more is not used again.
     fn renew(&self, line: &Line) {
-        if let Ok(stub) = self.stub() {
-            line.replace(stub);
+        if let Ok(transport) = self.transport() {
+            line.replace(transport);
         }
     }
 }
