@@ -90,7 +90,10 @@ fn banner(flags: &Flags, hubs: &[String], emulator: &Emulator) {
     );
     println!("  gRPC       {}", emulator.endpoint());
     if let Some(health) = emulator.health_address() {
-        println!("  Health     http://{health}/healthz");
+        // Where it listens everywhere, this machine is named as one can reach it.
+        let host = emulator.endpoint();
+        let host = host.rsplit_once(':').map_or("", |(host, _)| host);
+        println!("  Health     {host}:{}/healthz", health.port());
     }
     println!("  Dashboard  none yet; nothing is served on port {}", flags.dashboard_port);
     println!("  Task hubs  {} ({dynamic})", hubs.join(", "));
