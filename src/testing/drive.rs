@@ -358,7 +358,8 @@ impl<'a> Drive<'a> {
             return Err(Stuck::Setup { what: "the hub does not say what it holds".to_owned() });
         };
         let registered = self.hub.registry.filters();
-        let unclaimed = stats.unclaimed.iter().map(|(kind, name)| guess::unregistered(*kind, name, &registered));
+        let unclaimed =
+            stats.unclaimed.iter().map(|(kind, name)| guess::unregistered(*kind, name, &registered));
         let unclaimed = unclaimed.collect();
         Ok(Stuck::Waiting { waits, unclaimed, history: report::table(&self.history(id)?) })
     }

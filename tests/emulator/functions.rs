@@ -40,12 +40,12 @@ pub(crate) async fn sort_out(
     Ok((good, bad))
 }
 
-pub(crate) async fn panics(_: ()) -> Result<(), Failure> {
+pub(crate) async fn panics((): ()) -> Result<(), Failure> {
     panic!("the roof is on fire")
 }
 
 /// The message of what the panicking activity failed with.
-pub(crate) async fn survives(ctx: OrchestrationContext, _: ()) -> Result<String, Failure> {
+pub(crate) async fn survives(ctx: OrchestrationContext, (): ()) -> Result<String, Failure> {
     match ctx.call(panics, ()).await {
         Ok(()) => Ok("nothing happened".to_owned()),
         Err(error) => Ok(error.to_string()),

@@ -66,6 +66,7 @@ pub(crate) struct Stage {
 }
 
 /// What stops when the stage does.
+#[expect(clippy::large_enum_variant, reason = "there is one for each test")]
 enum Held {
     Emulator { _emulator: Emulator },
     Container { _container: container::Running },
