@@ -122,6 +122,54 @@ mod tests {
         assert_eq!(from_json(&json(&[])).unwrap(), vec![]);
     }
 
+    /// A value for every field of a message; what holds itself is held once.
+    fn filled(name: &str, inside: &[&str]) -> Value {
+        use prost_types::field_descriptor_proto::Type;
+        match name {
+            ".google.protobuf.Timestamp" => return "2026-01-02T03:04:05.000006Z".into(),
+            ".google.protobuf.Duration" => return "1.500s".into(),
+            ".google.protobuf.Value" => return serde_json::json!({ "a": [true, 1.5, "x", null] }),
+            ".google.protobuf.StringValue" => return "".into(),
+            _ => {}
+        }
+        let schema = schema::schema();
+        let mut object = serde_json::Map::new();
+        for field in schema.fields(name).iter().filter(|field| !inside.contains(&field.type_name())) {
+            let inside = [inside, &[name]].concat();
+            let one = || match field.r#type() {
+                Type::Message => filled(field.type_name(), &inside),
+                Type::Enum => schema.name_of(field.type_name(), 1).unwrap().into(),
+                Type::Bool => true.into(),
+                Type::String => "\u{e9}\"".into(),
+                Type::Int32 => (-7).into(),
+                other => panic!("a history has no {other:?}"),
+            };
+            let value = if schema.is_map(field) {
+                serde_json::json!({ "k": one()["value"] })
+            } else if schema::is_list(field) {
+                vec![one(), one()].into()
+            } else {
+                one()
+            };
+            object.insert(field.json_name().to_owned(), value);
+        }
+        object.into()
+    }
+
+    #[test]
+    fn every_field_of_every_kind_of_event_is_read_and_written_as_it_was() {
+        let Value::Object(all) = filled(EVENT, &[]) else { panic!("an event is an object") };
+        let kinds = all.iter().filter(|(_, value)| value.is_object());
+        let mut count = 0;
+        for (kind, body) in kinds {
+            let event = serde_json::json!({ "eventId": 3, "timestamp": all["timestamp"], kind: body });
+            let read = from_json(&format!("[{event}]")).unwrap();
+            assert_eq!(value(&read[0]), event, "{kind}");
+            count += 1;
+        }
+        assert_eq!(count, 28);
+    }
+
     #[test]
     fn names_are_in_camel_case_times_in_rfc_3339_and_zeros_are_written_where_they_say_something() {
         let text = json(&samples()[..2]);

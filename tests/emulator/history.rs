@@ -1,26 +1,7 @@
 //! Looks at histories: the golden one, and the facts that a golden one cannot say.
 
-use serde_json::Value;
-use taskhub::model::Kind;
-use taskhub::report;
+use taskhub::testing::golden;
 use taskhub::wire::{HistoryEvent, history_event::EventType};
-
-/// A history with everything taken out that differs from run to run: ids, moments, how many turns the completions
-/// took, and in which order they came.
-pub(crate) fn normal(history: &[HistoryEvent]) -> String {
-    let mut events: Vec<HistoryEvent> =
-        history.iter().filter(|event| kind(event) != Some(Kind::OrchestratorStarted)).cloned().collect();
-    for run in events.chunk_by_mut(|a, b| completes(a).is_some() && completes(b).is_some()) {
-        run.sort_by_key(completes);
-    }
-    let mut json: Value = serde_json::from_str(&report::json(&events)).expect("a report is JSON");
-    redact(&mut json);
-    format!("{json:#}\n")
-}
-
-fn kind(event: &HistoryEvent) -> Option<Kind> {
-    event.event_type.as_ref().map(Kind::of)
-}
 
 /// What an event completes.
 fn completes(event: &HistoryEvent) -> Option<i32> {
@@ -45,33 +26,11 @@ fn schedules(event: &HistoryEvent) -> bool {
     )
 }
 
-fn redact(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|name, _| !matches!(name.as_str(), "orchestrationSpanID" | "parentTraceContext"));
-            for (name, value) in fields {
-                match name.as_str() {
-                    "timestamp" | "fireAt" | "scheduledStartTimestamp" => *value = "<time>".into(),
-                    "instanceId" | "executionId" => *value = "<id>".into(),
-                    _ => redact(value),
-                }
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(redact),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
 /// Compares with the golden file; `GOLDEN=write` writes it anew.
 #[track_caller]
 pub(crate) fn is_golden(name: &str, history: &[HistoryEvent]) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    let found = normal(history);
-    if std::env::var("GOLDEN").as_deref() == Ok("write") {
-        std::fs::write(&path, &found).expect("the fixture can be written");
-    }
-    let golden = std::fs::read_to_string(&path).expect("the fixture is there; GOLDEN=write makes it");
-    pretty_assertions::assert_str_eq!(found, golden);
+    let file = std::path::Path::new("tests/fixtures").join(name);
+    golden::history(file, history).unwrap_or_else(|differs| panic!("{differs}"));
 }
 
 /// What is true of every history: ids of what is scheduled increase, every completion refers to something scheduled
