@@ -98,6 +98,18 @@ impl Engine {
         };
         self.arrive(&parent.id, Settles::Child(parent.task), kind, &event, now);
     }
+
+    /// A child has begun another execution, by a rewind or by continue-as-new: its parent waits for that one's end.
+    pub(super) fn tie_to_parent(&mut self, id: &InstanceId) {
+        let Some(instance) = self.instances.get(id) else { return };
+        let (execution, parent) = (instance.execution.clone(), instance.parent.clone());
+        let Some(parent) = parent else { return };
+        let waiting = self.instances.get_mut(&parent.id).filter(|p| p.execution == parent.execution);
+        let known = waiting.and_then(|waiting| waiting.children.get_mut(&parent.task));
+        if let Some(known) = known.filter(|known| known.id == *id) {
+            known.execution = execution;
+        }
+    }
 }
 
 /// The id of a child: the one the worker gave, or the parent's with the action's id in hex.

@@ -44,15 +44,6 @@ impl Engine {
     ) -> Result<Reply, Refusal> {
         let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
         if instance.has_ended() {
-            if recursive && instance.status() == Status::Terminated {
-                // It ended before its children did: they are still meant.
-                let children = instance.offspring.clone();
-                self.outbox.extend(children.into_iter().map(|id| Outgoing::Terminate {
-                    id,
-                    output: output.clone(),
-                    recursive: true,
-                }));
-            }
             return Ok(Reply::Done);
         }
         let unbegun = !instance.begun && !matches!(instance.stage, Stage::Out(_));

@@ -106,7 +106,7 @@ impl Engine {
         event: &wire::HistoryEvent,
         now: Timestamp,
     ) {
-        let wanted = self.instances.get(to).is_some_and(|instance| instance.execution == *execution);
+        let wanted = self.instances.get(to).is_some_and(|instance| instance.goes_on_with(execution));
         if let Some(body) = event.event_type.as_ref().filter(|_| wanted) {
             self.deliver(to, Kind::of(body), event, now);
         }

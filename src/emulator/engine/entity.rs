@@ -61,6 +61,8 @@ enum Stage {
     Ready,
     /// The first `operations` that can be run are with a worker.
     Out { number: u64, operations: usize },
+    /// They were with a worker that is gone: they are ready, and until somebody else has them its answer counts.
+    Lost { number: u64, operations: usize },
 }
 
 /// What an entity does next by itself.
@@ -163,7 +165,7 @@ impl Entity {
         }
         match self.stage {
             Stage::Idle if self.eligible().next().is_some() => Step::Offer,
-            Stage::Idle | Stage::Ready | Stage::Out { .. } => Step::Rest,
+            Stage::Idle | Stage::Ready | Stage::Out { .. } | Stage::Lost { .. } => Step::Rest,
         }
     }
 }

@@ -15,6 +15,15 @@ use std::time::Duration;
 /// The first delay of work that was given back; it doubles (wire-semantics A.7).
 const FIRST_REST: Duration = Duration::from_millis(100);
 
+/// Why work comes back.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    /// Its worker gave it back: no answer of that one counts any more.
+    GivenBack,
+    /// Its worker is gone: an answer that still arrives counts until somebody else has the work.
+    Lost,
+}
+
 impl Engine {
     /// Fires what is due.
     pub(super) fn fire(&mut self, now: Timestamp) {
@@ -138,8 +147,7 @@ impl Engine {
                 let activity = self.instances.get(id).and_then(|i| i.activities.get(task));
                 activity.is_some_and(|a| a.stage == Stage::Ready && a.class == class)
             }
-            // An entity knows by itself whether it is ready: handing it out fails otherwise.
-            Work::Batch(_) => true,
+            Work::Batch(id) => self.entities.is_ready(id),
         }
     }
 
@@ -168,7 +176,7 @@ impl Engine {
         for lease in self.streams.close(stream).into_iter().rev() {
             let Some(found) = self.leases.get_mut(lease) else { continue };
             found.stream = None;
-            let Some((work, class)) = self.work_of(lease) else {
+            let Some((work, class)) = self.work_of(lease, Why::Lost) else {
                 self.leases.supersede(lease);
                 continue;
             };
@@ -186,7 +194,7 @@ impl Engine {
     }
 
     /// The work that a lease is about, if it is still wanted; an entity's batch is given back on the way.
-    fn work_of(&mut self, lease: LeaseId) -> Option<(Work, ClassId)> {
+    fn work_of(&mut self, lease: LeaseId, why: Why) -> Option<(Work, ClassId)> {
         match &self.leases.get_mut(lease)?.held {
             Held::Turn(turn) => {
                 let instance = self.instances.get_mut(&turn.id)?;
@@ -206,7 +214,11 @@ impl Engine {
             }
             Held::Batch { id, number } => {
                 let (id, number) = (id.clone(), *number);
-                if !self.entities.give_back(&id, number) {
+                let wanted = match why {
+                    Why::GivenBack => self.entities.give_back(&id, number),
+                    Why::Lost => self.entities.lose(&id, number),
+                };
+                if !wanted {
                     return None;
                 }
                 let class = self.batch_class(&id);
@@ -229,7 +241,7 @@ impl Engine {
 
     /// Ends a lease without an answer; the work rests for `rest`, or for a while that grows each time.
     pub(super) fn give_back(&mut self, lease: LeaseId, rest: Option<Duration>, now: Timestamp) {
-        let wanted = self.work_of(lease);
+        let wanted = self.work_of(lease, Why::GivenBack);
         let Some(ended) = self.consume(lease) else { return };
         let Some((work, class)) = wanted else { return };
         let given_back = match &work {

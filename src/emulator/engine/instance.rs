@@ -94,6 +94,8 @@ pub(super) struct Instance {
     /// Every child this execution has created, for recursive commands.
     pub(super) offspring: Vec<InstanceId>,
     pub(super) rewinding: Option<Rewinding>,
+    /// The executions that this one goes on with since it was rewound: answers to what they asked are still wanted.
+    pub(super) rewound_from: Vec<ExecutionId>,
     /// Whether a turn is to be handed out though nothing has arrived: the history was written anew.
     pub(super) nudged: bool,
     pub(super) class: ClassId,
@@ -155,6 +157,7 @@ impl Instance {
             children: BTreeMap::new(),
             offspring: Vec::new(),
             rewinding: None,
+            rewound_from: Vec::new(),
             nudged: false,
             class,
             stage: Stage::Idle,
@@ -171,6 +174,11 @@ impl Instance {
             None if self.suspended => Status::Suspended,
             None => Status::Running,
         }
+    }
+
+    /// Whether an answer to what `execution` asked is wanted.
+    pub(super) fn goes_on_with(&self, execution: &ExecutionId) -> bool {
+        self.execution == *execution || self.rewound_from.contains(execution)
     }
 
     /// Whether it has ended.

@@ -332,6 +332,7 @@ impl Engine {
         instance.activities.clear();
         instance.children.clear();
         instance.offspring.clear();
+        instance.rewound_from.clear();
         instance.trace = None;
         instance.begun = true;
         instance.suspended = next.suspended;
@@ -340,6 +341,7 @@ impl Engine {
         instance.clock = next.turn_at;
         instance.updated = next.at;
         instance.kept_by = None;
+        self.tie_to_parent(id);
         self.reindex(id);
     }
 
@@ -351,7 +353,8 @@ impl Engine {
         for event in &rewound.history {
             instance.history.push(event);
         }
-        instance.execution = execution_of(&rewound.started);
+        let earlier = std::mem::replace(&mut instance.execution, execution_of(&rewound.started));
+        instance.rewound_from.push(earlier);
         instance.started.clone_from(&rewound.started);
         instance.parent = super::instance::Parent::of(&rewound.started);
         instance.class = class;

@@ -4,6 +4,7 @@ use super::Engine;
 use super::command::{Refusal, Reply};
 use super::complete::tasks_of;
 use super::end::outcome;
+use super::entity::{Caller, LockRequest};
 use super::history::encode;
 use super::instance::{Parent, Stage, execution_of};
 use super::lease::Turn;
@@ -82,7 +83,7 @@ impl Engine {
         scheduled.extend(
             open.timers.iter().map(|(timer, fire_at)| Scheduled::Timer { timer: *timer, fire_at: *fire_at }),
         );
-        let mut outgoing = Vec::new();
+        let mut outgoing = open.lock_requests(id, &execution);
         for (task, child) in &open.children {
             let parent = Parent { id: id.clone(), execution: execution.clone(), task: *task };
             let (waiting, sent) = self.child_after_rewind(parent, child, &started, turn);
@@ -170,7 +171,7 @@ impl Engine {
     /// Ties children that still run, and the parent of a rewound child, to the executions they have now.
     pub(super) fn tie(&mut self, id: &InstanceId, rewound: &Rewound) {
         let Some(instance) = self.instances.get(id) else { return };
-        let (execution, parent) = (instance.execution.clone(), instance.parent.clone());
+        let execution = instance.execution.clone();
         for scheduled in &rewound.scheduled {
             let Scheduled::Child { task, id: child, .. } = scheduled else { continue };
             let Some(child) = self.instances.get_mut(child) else { continue };
@@ -178,12 +179,7 @@ impl Engine {
                 of.execution = execution.clone();
             }
         }
-        let Some(parent) = parent else { return };
-        let waiting = self.instances.get_mut(&parent.id).filter(|p| p.execution == parent.execution);
-        let known = waiting.and_then(|waiting| waiting.children.get_mut(&parent.task));
-        if let Some(known) = known.filter(|known| known.id == *id) {
-            known.execution = execution;
-        }
+        self.tie_to_parent(id);
     }
 }
 
@@ -201,6 +197,8 @@ struct Open {
     timers: BTreeMap<i32, prost_types::Timestamp>,
     children: BTreeMap<i32, wire::SubOrchestrationInstanceCreatedEvent>,
     offspring: Vec<InstanceId>,
+    /// Locks asked for, by critical section.
+    locks: BTreeMap<String, wire::EntityLockRequestedEvent>,
 }
 
 impl Open {
@@ -227,10 +225,24 @@ impl Open {
                 Some(EventType::SubOrchestrationInstanceFailed(done)) => {
                     open.children.remove(&done.task_scheduled_id);
                 }
+                Some(EventType::EntityLockRequested(lock)) => {
+                    open.locks.insert(lock.critical_section_id.clone(), lock.clone());
+                }
+                Some(EventType::EntityLockGranted(granted)) => {
+                    open.locks.remove(&granted.critical_section_id);
+                }
                 _ => {}
             }
         }
         open
+    }
+
+    /// Locks that were asked for and not granted: the requests were withdrawn when the instance failed, so they are made
+    /// again. Operations are not: they are with their entities, and run once.
+    fn lock_requests(&self, id: &InstanceId, execution: &ExecutionId) -> Vec<Outgoing> {
+        let caller = || Caller { instance: id.clone(), execution: execution.clone() };
+        let requests = self.locks.values().filter_map(|lock| LockRequest::parse(caller(), lock).ok());
+        requests.map(Outgoing::Lock).collect()
     }
 
     /// Activities that were under way when the instance failed: their results were dropped then, so they run again.

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::command::{Stats, WorkKind, WorkerStats};
+use std::collections::BTreeSet;
 
 impl Engine {
     /// What the hub holds and who is connected.
@@ -15,7 +16,9 @@ impl Engine {
         };
         for class in self.work.with_work() {
             let waiting = self.work.ready(class);
-            let ready = waiting.iter().filter(|waiting| self.is_ready(&waiting.work, class)).count();
+            // An instance that was replaced while it waited is in its queue twice.
+            let ready = waiting.iter().map(|waiting| &waiting.work).filter(|work| self.is_ready(work, class));
+            let ready = ready.collect::<BTreeSet<_>>().len();
             let named = self.work.named(class).clone();
             match named.kind {
                 WorkKind::Turn => stats.ready_turns += ready,

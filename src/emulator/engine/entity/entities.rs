@@ -124,9 +124,14 @@ impl Entities {
         }
     }
 
+    /// Whether a batch of the entity could be handed out.
+    pub fn is_ready(&self, id: &InstanceId) -> bool {
+        self.all.get(id).is_some_and(Entity::is_ready)
+    }
+
     /// Hands out the next batch of an entity that is ready; `None` where it is not (any more).
     pub fn hand_out(&mut self, id: &InstanceId, at_most: usize) -> Option<Batch> {
-        let entity = self.all.get_mut(id).filter(|entity| entity.stage == Stage::Ready)?;
+        let entity = self.all.get_mut(id).filter(|entity| entity.is_ready())?;
         let mut room = MOST_BYTES;
         let mut operation_requests = Vec::new();
         for operation in entity.eligible().take(at_most.max(1)) {
@@ -149,8 +154,8 @@ impl Entities {
         Some(Batch { number, request })
     }
 
-    /// Takes a batch back unrun: its worker gave it up or is gone. Whether the entity is to be offered again; it is ready
-    /// from now on, and when it is handed out is the caller's.
+    /// Takes a batch back unrun: its worker gave it up. Whether the entity is to be offered again; it is ready from now
+    /// on, and when it is handed out is the caller's.
     pub fn give_back(&mut self, id: &InstanceId, number: u64) -> bool {
         match self.all.get_mut(id) {
             Some(entity) if entity.is_out(number) => {
@@ -158,6 +163,21 @@ impl Entities {
                 true
             }
             Some(_) | None => false,
+        }
+    }
+
+    /// Takes a batch back because its worker is gone. Whether the entity is to be offered again. Until it is handed out,
+    /// an answer that still comes counts.
+    pub fn lose(&mut self, id: &InstanceId, number: u64) -> bool {
+        match self.all.get_mut(id) {
+            Some(entity) => match entity.stage {
+                Stage::Out { number: out, operations } if out == number => {
+                    entity.stage = Stage::Lost { number, operations };
+                    true
+                }
+                Stage::Idle | Stage::Ready | Stage::Out { .. } | Stage::Lost { .. } => false,
+            },
+            None => false,
         }
     }
 
@@ -288,10 +308,12 @@ impl Entities {
     pub(super) fn out(&self, id: &InstanceId, number: u64) -> Option<Vec<Operation>> {
         let entity = self.all.get(id)?;
         match entity.stage {
-            Stage::Out { number: out, operations } if out == number => {
+            Stage::Out { number: out, operations } | Stage::Lost { number: out, operations }
+                if out == number =>
+            {
                 Some(entity.eligible().take(operations).cloned().collect())
             }
-            Stage::Idle | Stage::Ready | Stage::Out { .. } => None,
+            Stage::Idle | Stage::Ready | Stage::Out { .. } | Stage::Lost { .. } => None,
         }
     }
 
@@ -340,8 +362,15 @@ impl Entities {
 impl Entity {
     fn is_out(&self, under: u64) -> bool {
         match self.stage {
-            Stage::Out { number, .. } => number == under,
+            Stage::Out { number, .. } | Stage::Lost { number, .. } => number == under,
             Stage::Idle | Stage::Ready => false,
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        match self.stage {
+            Stage::Ready | Stage::Lost { .. } => true,
+            Stage::Idle | Stage::Out { .. } => false,
         }
     }
 

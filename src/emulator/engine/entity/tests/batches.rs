@@ -164,6 +164,17 @@ fn a_lost_worker_costs_nothing_and_its_late_answer_counts_for_nothing() {
 }
 
 #[test]
+fn the_answer_of_a_lost_worker_counts_until_somebody_else_has_the_batch() {
+    let mut hub = hub();
+    hub.call("o", "a", "add");
+    let (lost, _) = hub.hand_out("a").unwrap();
+    assert!(hub.entities.lose(&entity("a"), lost));
+    hub.complete("a", lost, answer(vec![success("1")], Some("1"))).unwrap();
+    assert_eq!(hub.answers(), ["o: id-of-add ok"]);
+    assert_eq!(hub.hand_out("a"), None, "it has run");
+}
+
+#[test]
 fn side_effects_follow_in_order_with_ids_of_their_own() {
     let mut hub = hub();
     hub.signal("a", "spread");
