@@ -36,7 +36,7 @@ async fn reserve(ctx: ActivityContext, pieces: u32) -> Result<u32, Failure> {
     Ok(pieces)
 }
 
-async fn ship(_: ()) -> Result<String, Failure> {
+async fn ship((): ()) -> Result<String, Failure> {
     Ok("shipped".to_owned())
 }
 
@@ -83,9 +83,10 @@ fn folder() -> &'static Path {
 fn is_as_stored(name: &str, history: &[HistoryEvent]) {
     let file = folder().join(name);
     if std::env::var("GOLDEN").as_deref() == Ok("write") && !file.exists() {
-        std::fs::write(&file, report::json(history) + "\n").unwrap();
+        std::fs::write(&file, report::json(history) + "\n").expect("the fixture can be written");
     }
-    let stored = report::from_json(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let text = std::fs::read_to_string(&file).expect("it is stored; GOLDEN=write stores it");
+    let stored = report::from_json(&text).expect("what is stored is a history");
     assert_str_eq!(report::normal(history), report::normal(&stored));
     Replayer::new(registry()).replay_file(&file).unwrap_or_else(|why| panic!("{why}"));
 }
