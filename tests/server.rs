@@ -2,6 +2,9 @@
 #![cfg(all(feature = "emulator", feature = "sdk"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+#[path = "server/door.rs"]
+mod door;
+
 use pretty_assertions::assert_eq;
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,7 @@ use super::service::{Front, Hubs, NewHub, Service};
 use super::{dispatch, health};
 use crate::clock::{Clock as _, WallClock};
 use crate::model::HubName;
+use crate::wire::task_hub_sidecar_service_server::TaskHubSidecarServiceServer;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -21,6 +22,9 @@ use tokio::task::JoinSet;
 
 /// How long connections have to end by themselves once the hubs have.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long the listener rests when the system has no descriptor left for one more connection.
+const REST: Duration = Duration::from_millis(10);
 
 /// How much may be under way on a stream before it is acknowledged: loopback is fast, histories are long.
 const WINDOW: u32 = 8 << 20;
@@ -58,7 +62,8 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
         .name("taskhub-emulator".to_owned())
         .spawn(move || {
             runtime.block_on(async move {
-                let (_reporter, health_service) = tonic_health::server::health_reporter();
+                let (reporter, health_service) = tonic_health::server::health_reporter();
+                reporter.set_serving::<TaskHubSidecarServiceServer<Service>>().await;
                 let front = Front::new(service, health_service, max_message, &hint);
                 if let Some((listener, _)) = health {
                     tokio::spawn(serve_health(listener, health::router(served.clone())));
@@ -142,7 +147,7 @@ where
             Err(error) => {
                 // Out of file descriptors, or a client gone before it was accepted: others still can be served.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::task::yield_now().await;
+                WallClock.sleep_until(WallClock.now().plus(REST)).await;
                 continue;
             }
         };

@@ -3,6 +3,7 @@
 //! Every RPC is three lines in `rpc`: parse the request into a command, ask the hub, render what it says. `front`
 //! stands before them and serves the two streams, whose messages travel as the bytes that they are kept as.
 
+mod blame;
 mod encoded;
 mod front;
 mod hubs;

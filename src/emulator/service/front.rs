@@ -1,6 +1,7 @@
 //! Stands before the service: serves the two streams, and tells HTTP/1.1 clients where they are.
 
 use super::Service;
+use super::blame;
 use super::encoded::Encoded;
 use super::streams::WorkItems;
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarServiceServer};
@@ -71,11 +72,11 @@ where
         match request.uri().path() {
             WORK_ITEMS => {
                 let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service.clone()));
-                Box::pin(async move { Ok(grpc.server_streaming(items, request).await) })
+                Box::pin(async move { Ok(blame::sender(grpc.server_streaming(items, request).await)) })
             }
             HISTORY => {
                 let (mut grpc, history) = (self.grpc(), ServeHistory(self.service.clone()));
-                Box::pin(async move { Ok(grpc.server_streaming(history, request).await) })
+                Box::pin(async move { Ok(blame::sender(grpc.server_streaming(history, request).await)) })
             }
             path if path.starts_with(HEALTH) => {
                 let mut health = self.health.clone();
@@ -83,7 +84,8 @@ where
             }
             _ => {
                 let mut generated = self.generated.clone();
-                Box::pin(generated.call(request))
+                let answered = generated.call(request);
+                Box::pin(async move { answered.await.map(blame::sender) })
             }
         }
     }

@@ -66,6 +66,15 @@ impl Service {
         Ok(Command::Raise { id, name: request.name, input: request.input })
     }
 
+    pub(super) fn parse_terminate(&self, request: wire::TerminateRequest) -> Parsed {
+        self.payload("output", request.output.as_ref())?;
+        Ok(Command::Terminate {
+            id: InstanceId::unchecked(request.instance_id),
+            output: request.output,
+            recursive: request.recursive,
+        })
+    }
+
     pub(super) fn parse_signal(&self, request: wire::SignalEntityRequest) -> Parsed {
         self.payload("input", request.input.as_ref())?;
         Ok(Command::SignalEntity {
@@ -80,14 +89,6 @@ impl Service {
 
 pub(super) fn get(request: wire::GetInstanceRequest) -> Command {
     Command::Get { id: InstanceId::unchecked(request.instance_id), payloads: request.get_inputs_and_outputs }
-}
-
-pub(super) fn terminate(request: wire::TerminateRequest) -> Command {
-    Command::Terminate {
-        id: InstanceId::unchecked(request.instance_id),
-        output: request.output,
-        recursive: request.recursive,
-    }
 }
 
 pub(super) fn query(request: wire::QueryInstancesRequest) -> Command {
@@ -132,7 +133,12 @@ pub(super) fn purge(
 ) -> Result<(PurgeTarget, Option<std::time::Duration>), Refusal> {
     match request.request {
         None => Err(invalid("the purge names nothing: give an instance id, a batch or a filter")),
-        Some(Target::InstanceId(id)) => Ok((PurgeTarget::One(InstanceId::unchecked(id)), None)),
+        Some(Target::InstanceId(id)) => {
+            let id = InstanceId::unchecked(id);
+            // Who says that an orchestration is meant does not mean the entity of that id (wire-semantics B.9).
+            let mistaken = request.is_orchestration && id.is_entity();
+            Ok((if mistaken { PurgeTarget::Batch(Vec::new()) } else { PurgeTarget::One(id) }, None))
+        }
         Some(Target::InstanceBatch(batch)) => {
             let count = batch.instance_ids.len();
             if count > MOST_IN_A_BATCH {

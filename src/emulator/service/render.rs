@@ -6,9 +6,12 @@ use tonic::{Response, Status};
 
 type Rendered<T> = Result<Response<T>, Status>;
 
+/// The one mistake of ours that a caller may be told.
+pub(super) const UNEXPECTED: &str = "the emulator answered something that was not asked; please report this";
+
 /// A reply that does not belong to the command: a mistake of ours, which the caller can only report.
 pub(super) fn unexpected() -> Status {
-    Status::internal("the emulator answered something that was not asked; please report this")
+    Status::internal(UNEXPECTED)
 }
 
 /// Renders a reply that says nothing.

@@ -151,7 +151,8 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::TerminateRequest>,
     ) -> Answered<wire::TerminateResponse> {
-        render::done(self.ask(request, sure(parse::terminate)).await?, wire::TerminateResponse {})
+        let reply = self.ask(request, |request| self.parse_terminate(request)).await?;
+        render::done(reply, wire::TerminateResponse {})
     }
 
     async fn suspend_instance(
