@@ -39,7 +39,9 @@ impl Hub {
         self.engine.settle(self.now);
         drop(self.engine.take_records());
         let token = |effect| match effect {
-            Effect::Deliver { item, .. } => wire::WorkItem::decode(item).ok().map(|item| item.completion_token),
+            Effect::Deliver { item, .. } => {
+                wire::WorkItem::decode(item).ok().map(|item| item.completion_token)
+            }
             Effect::Answer { .. } => None,
         };
         let tokens = self.engine.take_effects().into_iter().filter_map(token).collect();
@@ -53,8 +55,7 @@ impl Hub {
 
     fn answer(&mut self, token: String, action: Action) -> Vec<String> {
         let actions = vec![wire::OrchestratorAction { id: 1, orchestrator_action_type: Some(action) }];
-        let answer =
-            wire::OrchestratorResponse { completion_token: token, actions, ..Default::default() };
+        let answer = wire::OrchestratorResponse { completion_token: token, actions, ..Default::default() };
         self.ask(Command::CompleteTurn(Box::new(answer))).1
     }
 
@@ -140,7 +141,9 @@ fn main() {
         crowded.as_secs_f64() * 1e6,
         crowded.as_secs_f64() / alone.as_secs_f64()
     );
-    println!("  (with {FINISHED} finished instances, {CROWD} timers, {CROWD} entities, {THOUSAND} streams, {THOUSAND} waiting clients)");
+    println!(
+        "  (with {FINISHED} finished instances, {CROWD} timers, {CROWD} entities, {THOUSAND} streams, {THOUSAND} waiting clients)"
+    );
 
     let page = |what: &str, query: &Query, hub: &mut Hub| {
         let took = median(

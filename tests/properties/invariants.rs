@@ -188,9 +188,9 @@ impl World {
             states.iter().map(|state| InstanceId::unchecked(state.instance_id.as_str())).collect();
         let histories = ids.iter().map(|id| self.history(id, false)).collect();
         let Stats { instances, entities, .. } = self.stats();
-        let stats = (instances, entities);
+        let counts = (instances, entities);
         self.check_pages(&states);
-        Projection { states, histories, entities: self.entities(), ended: self.ended(1_000), stats }
+        Projection { states, histories, entities: self.entities(), ended: self.ended(1_000), stats: counts }
     }
 
     /// Pages of every size are the whole, and counts are right.
@@ -257,9 +257,8 @@ pub(crate) struct Projection {
 fn leads_to(from: Status, to: Status, rewinds: bool) -> bool {
     match (from, to) {
         (from, to) if from == to => true,
-        (Status::Pending, _) => true,
         (Status::Running | Status::Suspended, Status::Pending) => false,
-        (Status::Running | Status::Suspended, _) => true,
+        (Status::Pending | Status::Running | Status::Suspended, _) => true,
         (Status::Failed, Status::Running | Status::Suspended | Status::Terminated) => rewinds,
         (Status::Completed | Status::Failed | Status::Terminated | Status::Canceled, _) => false,
     }

@@ -22,6 +22,7 @@ pub(crate) struct Reading {
     pub(crate) held: BTreeMap<String, Vec<String>>,
     pub(crate) suspended: bool,
     /// What the last termination gives as output.
+    #[expect(clippy::option_option, reason = "terminated or not, and if so with an output or without")]
     pub(crate) terminated: Option<Option<String>>,
     pub(crate) completed: bool,
     /// The highest id of an action so far, and how many ids were used again.
@@ -59,7 +60,7 @@ impl Reading {
                 self.clock = now;
             }
             EventType::ExecutionStarted(_) => {
-                assert_eq!(at, 1, "an execution begins once, in its first turn")
+                assert_eq!(at, 1, "an execution begins once, in its first turn");
             }
             EventType::TaskScheduled(task) => {
                 self.failed.retain(|failed| *failed != id);

@@ -231,9 +231,9 @@ impl World {
                 sent.letters.push((to.clone(), text.clone()));
                 let instance =
                     wire::OrchestrationInstance { instance_id: to.to_string(), execution_id: None };
-                let send =
+                let mail =
                     wire::SendEventAction { instance: Some(instance), name: "e".into(), data: Some(text) };
-                vec![Action::SendEvent(send)]
+                vec![Action::SendEvent(mail)]
             }
             Wish::Terminate { who, recursive } => {
                 vec![Action::TerminateOrchestration(wire::TerminateOrchestrationAction {
@@ -269,7 +269,8 @@ impl World {
             }
             Wish::Lock { set } => {
                 let mask = set % 7 + 1;
-                let set = (0..3).filter(|bit| mask & (1 << bit) != 0).map(|which| entity(which).to_string());
+                let names =
+                    (0..3).filter(|bit| mask & (1 << bit) != 0).map(|which| entity(which).to_string());
                 let number = self.mail.number();
                 // One section at a time, as every SDK has it.
                 let busy = !reading.asked.is_empty() || reading.held.values().any(|left| !left.is_empty());
@@ -278,7 +279,7 @@ impl World {
                 }
                 vec![message(Message::EntityLockRequested(wire::EntityLockRequestedEvent {
                     critical_section_id: guid(number),
-                    lock_set: set.collect(),
+                    lock_set: names.collect(),
                     position: 0,
                     parent_instance_id: Some(sender.into()),
                 }))]

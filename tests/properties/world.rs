@@ -167,7 +167,7 @@ impl World {
             Step::Late { which } => {
                 if let Some(at) = pick(which, self.spent.len()) {
                     let again = self.spent[at].clone();
-                    self.must_change_nothing(again);
+                    self.must_change_nothing(&again);
                 }
             }
             Step::Pass { millis } => self.pass(Duration::from_millis(millis.into())),
@@ -194,7 +194,7 @@ impl World {
         told
     }
 
-    fn must_change_nothing(&mut self, command: Command) {
+    fn must_change_nothing(&mut self, command: &Command) {
         let told = self.engine.handle(command.clone(), self.now);
         assert!(
             matches!(told, Ok(Reply::Done) | Err(Refusal::NoSuchWorkItem { .. })),
@@ -285,7 +285,6 @@ impl World {
         };
         let policy = replaceable.clone().map(|statuses| wire::OrchestrationIdReusePolicy {
             replaceable_status: statuses.into_iter().map(|status| status.to_wire().into()).collect(),
-            ..Default::default()
         });
         let request = wire::CreateInstanceRequest {
             instance_id: id.as_str().into(),
