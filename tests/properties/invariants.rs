@@ -159,7 +159,9 @@ impl World {
             .iter()
             .filter_map(|entity| Some((entity.instance_id.as_str(), entity.locked_by.as_deref()?)))
             .collect();
-        for seen in self.book.seen.values().filter(|seen| !status(&seen.state).is_terminal()) {
+        // While a worker is asked to rewind it, an instance's history is still that of its failure.
+        let lives = |seen: &&Seen| !status(&seen.state).is_terminal() && !seen.reading.completed;
+        for seen in self.book.seen.values().filter(lives) {
             for (section, left) in &seen.reading.held {
                 for entity in left {
                     if !self.book.broken.contains(&(section.clone(), entity.clone())) {

@@ -141,7 +141,9 @@ impl World {
         let new = &work.new;
         if new.iter().any(|event| kind(event) == Kind::ExecutionRewound) {
             assert_eq!(new.len(), 2, "a rewind turn is exactly two events");
-            return if plan.ending == Ending::Refuse {
+            // What was held when the execution failed is held no more: a section cannot be gone on with.
+            let holds = Reading::of(&work.past).held.values().any(|left| !left.is_empty());
+            return if plan.ending == Ending::Refuse || holds {
                 Vec::new()
             } else {
                 vec![rewind(work, self.mail.number())]

@@ -106,9 +106,12 @@ impl Engine {
         event: &wire::HistoryEvent,
         now: Timestamp,
     ) {
-        let wanted = self.instances.get(to).is_some_and(|instance| instance.goes_on_with(execution));
-        if let Some(body) = event.event_type.as_ref().filter(|_| wanted) {
-            self.deliver(to, Kind::of(body), event, now);
+        let Some(instance) = self.instances.get(to).filter(|i| i.goes_on_with(execution)) else { return };
+        let Some(kind) = event.event_type.as_ref().map(Kind::of) else { return };
+        if instance.keeps_late(kind) {
+            self.put(Record::Late { id: to.clone(), kind, event: super::history::encode(event) });
+        } else {
+            self.deliver(to, kind, event, now);
         }
     }
 

@@ -96,6 +96,9 @@ pub(super) struct Instance {
     pub(super) rewinding: Option<Rewinding>,
     /// The executions that this one goes on with since it was rewound: answers to what they asked are still wanted.
     pub(super) rewound_from: Vec<ExecutionId>,
+    /// Answers of entities that came too late for an execution that failed: a rewind hands them on, nobody else would
+    /// answer its calls.
+    pub(super) late: Vec<Arrived>,
     /// Whether a turn is to be handed out though nothing has arrived: the history was written anew.
     pub(super) nudged: bool,
     pub(super) class: ClassId,
@@ -158,6 +161,7 @@ impl Instance {
             offspring: Vec::new(),
             rewinding: None,
             rewound_from: Vec::new(),
+            late: Vec::new(),
             nudged: false,
             class,
             stage: Stage::Idle,
@@ -179,6 +183,19 @@ impl Instance {
     /// Whether an answer to what `execution` asked is wanted.
     pub(super) fn goes_on_with(&self, execution: &ExecutionId) -> bool {
         self.execution == *execution || self.rewound_from.contains(execution)
+    }
+
+    /// Whether an entity's answer is to be kept for a rewind.
+    pub(super) fn keeps_late(&self, kind: Kind) -> bool {
+        self.status() == Status::Failed
+            && matches!(kind, Kind::EntityOperationCompleted | Kind::EntityOperationFailed)
+    }
+
+    /// Drops what has arrived and nobody will consume, save what a rewind would want.
+    pub(super) fn drop_inbox(&mut self) {
+        let dropped = std::mem::take(&mut self.inbox);
+        let wanted: Vec<_> = dropped.into_iter().filter(|arrived| self.keeps_late(arrived.kind)).collect();
+        self.late.extend(wanted);
     }
 
     /// Whether it has ended.

@@ -80,6 +80,15 @@ pub enum Record {
         /// When.
         at: Timestamp,
     },
+    /// An entity answers an execution that has failed: it will be wanted if that is rewound.
+    Late {
+        /// Whose.
+        id: InstanceId,
+        /// The event's kind.
+        kind: Kind,
+        /// The event, encoded.
+        event: Bytes,
+    },
     /// An instance is deleted.
     Removed {
         /// Which.
@@ -206,10 +215,14 @@ impl Engine {
                 let Some(instance) = self.instances.get_mut(id) else { return };
                 if let Some(rewinding) = instance.rewinding.take() {
                     instance.end = Some(rewinding.undone);
-                    instance.inbox.clear();
+                    instance.drop_inbox();
                     instance.updated = *at;
                 }
                 self.reindex(id);
+            }
+            Record::Late { id, kind, event } => {
+                let Some(instance) = self.instances.get_mut(id) else { return };
+                instance.late.push(Arrived { kind: *kind, event: event.clone() });
             }
             Record::Removed { id } => {
                 self.forget_timers(id);
@@ -274,7 +287,7 @@ impl Engine {
             self.forget_timers(id);
             let Some(instance) = self.instances.get_mut(id) else { return };
             instance.end = Some(end.clone());
-            instance.inbox = VecDeque::new();
+            instance.drop_inbox();
             instance.activities.clear();
             instance.children.clear();
             instance.stage = Stage::Idle;
@@ -333,6 +346,7 @@ impl Engine {
         instance.children.clear();
         instance.offspring.clear();
         instance.rewound_from.clear();
+        instance.late.clear();
         instance.trace = None;
         instance.begun = true;
         instance.suspended = next.suspended;
@@ -355,6 +369,7 @@ impl Engine {
         }
         let earlier = std::mem::replace(&mut instance.execution, execution_of(&rewound.started));
         instance.rewound_from.push(earlier);
+        instance.inbox.extend(std::mem::take(&mut instance.late));
         instance.started.clone_from(&rewound.started);
         instance.parent = super::instance::Parent::of(&rewound.started);
         instance.class = class;
