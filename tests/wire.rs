@@ -16,6 +16,8 @@ mod builders;
 mod clients;
 #[path = "wire/compatibility.rs"]
 mod compatibility;
+#[path = "wire/corners.rs"]
+mod corners;
 #[path = "wire/entities.rs"]
 mod entities;
 #[path = "wire/fixture.rs"]

@@ -75,22 +75,22 @@ impl RawWorker {
     async fn next(&mut self, wanted: impl Fn(&Work) -> bool) -> (Work, String) {
         let fits = |item: &wire::WorkItem| item.request.as_ref().is_some_and(&wanted);
         let kept = self.kept.iter().position(fits).and_then(|at| self.kept.remove(at));
-        let item = if let Some(item) = kept {
-            item
-        } else {
-            // Pings do not count as something that comes.
-            let found = tokio::time::timeout(PATIENCE, async {
-                loop {
-                    let item = self.item().await;
-                    if fits(&item) {
-                        break item;
-                    }
-                    self.kept.push_back(item);
-                }
-            });
-            found.await.expect("the work comes in time")
-        };
+        let item = if let Some(item) = kept { item } else { self.awaited(fits).await };
         (item.request.expect("work items say what they are"), item.completion_token)
+    }
+
+    /// The next item that fits; pings do not count as something that comes, and others are kept.
+    async fn awaited(&mut self, fits: impl Fn(&wire::WorkItem) -> bool) -> wire::WorkItem {
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let item = self.item().await;
+                if fits(&item) {
+                    break item;
+                }
+                self.kept.push_back(item);
+            }
+        });
+        found.await.expect("the work comes in time")
     }
 
     /// The next turn, of whatever orchestration.

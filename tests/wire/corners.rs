@@ -1,0 +1,184 @@
+//! Tells what becomes of the rarer mixtures that the rules allow.
+
+use crate::builders::{again, call, child, complete, end, fail, failure, later, now, raised, signal, timer};
+use crate::fixture::{Hub, code};
+use crate::worker::kinds;
+use taskhub::wire::history_event::EventType;
+use taskhub::wire::{self, OrchestrationStatus as Is};
+use tonic::Code;
+
+#[tokio::test]
+async fn g22_a_child_under_the_id_of_a_stranger_that_lives_fails_to_its_parent() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let stranger = hub.start("stranger", "Any").await;
+    worker.turn_of(&stranger).await.act([]).await;
+    let id = hub.start("a", "Any").await;
+    worker.turn_of(&id).await.act([child(1, &stranger, "Child")]).await;
+    let told = worker.turn_of(&id).await;
+    let news = told.news();
+    let EventType::SubOrchestrationInstanceFailed(failed) = &news[1] else { panic!("failed: {news:?}") };
+    assert_eq!(failed.task_scheduled_id, 1);
+    assert!(failed.failure_details.as_ref().is_some_and(|details| !details.error_message.is_empty()));
+    told.finish("done").await;
+    let state = hub.state(&stranger).await.expect("it is there");
+    assert_eq!((state.name.as_str(), state.orchestration_status()), ("Any", Is::Running));
+}
+
+#[tokio::test]
+async fn g22_a_childs_result_does_not_reach_a_parent_that_has_continued_as_new() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let (id, born) = (hub.start("a", "Any").await, hub.id("born"));
+    worker.turn_of(&id).await.act([child(1, &born, "Child")]).await;
+    let small = worker.turn_of(&born).await;
+    hub.raise(&id, "go", "1").await;
+    worker.turn_of(&id).await.act([again(2, "next", vec![])]).await;
+    worker.turn_of(&id).await.act([]).await;
+    small.finish("late").await;
+    assert_eq!(hub.ended(&born).await.output, Some("late".into()));
+    assert!(worker.is_idle().await);
+    hub.terminate(&id, "end").await;
+}
+
+#[tokio::test]
+async fn g19_a_custom_status_and_a_suspension_outlive_continue_as_new() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    let turn = worker.turn().await;
+    let answer = wire::OrchestratorResponse {
+        custom_status: Some("\"one\"".into()),
+        ..turn.answer(vec![again(1, "next", vec![])])
+    };
+    hub.suspend(&id).await;
+    turn.send(answer).await.expect("the answer is taken");
+    let next = worker.turn().await;
+    assert!(next.kinds().contains(&"ExecutionSuspended"), "{:?}", next.kinds());
+    assert_eq!(hub.state(&id).await.and_then(|state| state.custom_status), Some("\"one\"".into()));
+    next.act([]).await;
+    assert_eq!(hub.status(&id).await, Is::Suspended);
+    hub.terminate(&id, "end").await;
+}
+
+#[tokio::test]
+async fn g19_what_is_scheduled_beside_continue_as_new_is_dropped_but_signals_are_sent() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let (id, entity) = (hub.start("a", "Any").await, hub.entity("counter", "a"));
+    let actions = [
+        call(1, "Work", "1"),
+        timer(2, later(now(), 10)),
+        signal(3, &entity, "add", "1"),
+        again(4, "next", vec![]),
+    ];
+    worker.turn().await.act(actions).await;
+    assert_eq!(worker.batch().await.operations(), ["add"]);
+    worker.turn().await.act([]).await;
+    assert!(worker.is_idle().await, "the new execution gets nothing of the old");
+    hub.terminate(&id, "end").await;
+}
+
+#[tokio::test]
+async fn g16_a_pending_instance_cannot_be_restarted_under_its_own_id() {
+    let hub = Hub::fresh().await;
+    let id = hub.start("a", "Any").await;
+    assert_eq!(code(hub.restart(&id, false).await), Code::FailedPrecondition);
+    assert_eq!(hub.status(&id).await, Is::Pending);
+}
+
+#[tokio::test]
+async fn g20_events_that_a_turn_leaves_stay_ahead_of_those_that_came_meanwhile() {
+    let hub = Hub::fresh().await;
+    let id = hub.start("a", "Any").await;
+    hub.raise(&id, "e", "1").await;
+    hub.raise(&id, "e", "2").await;
+    let mut worker = hub.worker().await;
+    let turn = worker.turn().await;
+    hub.raise(&id, "e", "3").await;
+    // ExecutionStarted and the first event are consumed.
+    let answer = wire::OrchestratorResponse { num_events_processed: Some(2), ..turn.answer(vec![]) };
+    turn.send(answer).await.expect("the answer is taken");
+    let next = worker.turn().await;
+    let inputs: Vec<_> = next
+        .news()
+        .into_iter()
+        .filter_map(|event| match event {
+            EventType::EventRaised(raised) => raised.input,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(inputs, ["2", "3"]);
+    assert_eq!(kinds(&next.request.past_events), ["OrchestratorStarted", "ExecutionStarted", "EventRaised"]);
+    next.finish("done").await;
+}
+
+#[tokio::test]
+async fn g24_of_two_completions_in_one_answer_a_termination_wins_and_otherwise_the_first() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let first = hub.start("first", "Any").await;
+    worker.turn().await.act([complete(1, "one"), complete(2, "two")]).await;
+    assert_eq!(hub.ended(&first).await.output, Some("one".into()));
+    let second = hub.start("second", "Any").await;
+    worker.turn().await.act([complete(1, "one"), end(2, Is::Terminated, Some("stopped"))]).await;
+    let state = hub.ended(&second).await;
+    assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, Some("stopped".into())));
+}
+
+#[tokio::test]
+async fn r27_an_answer_that_says_nothing_legal_is_refused_and_changes_nothing() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    let turn = worker.turn().await;
+    let empty = wire::OrchestratorAction { id: 1, orchestrator_action_type: None };
+    let answer = turn.answer(vec![call(2, "Work", "1"), empty]);
+    assert_eq!(code(turn.send(answer).await), Code::InvalidArgument);
+    assert!(hub.history(&id).await.is_empty());
+    let again = worker.turn().await;
+    assert_eq!(again.kinds(), turn.kinds());
+    again.finish("done").await;
+    assert_eq!(hub.ended(&id).await.output, Some("done".into()));
+}
+
+#[tokio::test]
+async fn r20_an_instance_that_fails_keeps_its_details_for_whoever_asks_later() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([fail(1, failure("broken"))]).await;
+    hub.ended(&id).await;
+    hub.raise(&id, "late", "1").await;
+    let state = hub.state(&id).await.expect("it is there");
+    assert_eq!(state.failure_details, Some(failure("broken")));
+    assert_eq!(state.output, None);
+    assert!(worker.is_idle().await, "an event to an ended instance is dropped");
+}
+
+#[tokio::test]
+async fn r19_events_carried_over_come_before_the_ones_a_partial_turn_has_left() {
+    let hub = Hub::fresh().await;
+    let id = hub.start("a", "Any").await;
+    for input in ["1", "2"] {
+        hub.raise(&id, "e", input).await;
+    }
+    let mut worker = hub.worker().await;
+    let turn = worker.turn().await;
+    let answer = wire::OrchestratorResponse {
+        num_events_processed: Some(2),
+        ..turn.answer(vec![again(1, "next", vec![raised("e", "1")])])
+    };
+    turn.send(answer).await.expect("the answer is taken");
+    let next = worker.turn().await;
+    let inputs: Vec<_> = next
+        .news()
+        .into_iter()
+        .filter_map(|event| match event {
+            EventType::EventRaised(raised) => raised.input,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(inputs, ["1", "2"]);
+    next.finish("done").await;
+}
