@@ -1,13 +1,16 @@
 //! Builds history events; the only place that does.
 //!
-//! Shapes and ids follow wire-semantics C.2: what an orchestrator schedules carries its action's id, everything
-//! that arrives carries -1.
+//! Shapes and ids follow wire-semantics C.2: what an orchestrator schedules carries its action's id, the beginning
+//! carries 0, everything else that arrives carries -1.
 
 use super::{ExecutionId, InstanceId, Timestamp};
 use crate::wire::{self, HistoryEvent, history_event::EventType};
 
-/// The id of every event that no action scheduled.
+/// The id of every event that no action scheduled, but the beginning.
 pub const ARRIVED: i32 = -1;
+
+/// The id of `ExecutionStarted`: the official suites find 0 there, whatever number an SDK begins its actions with.
+pub const BEGINNING: i32 = 0;
 
 /// Puts a body into an event.
 pub fn new(id: i32, at: Timestamp, body: EventType) -> HistoryEvent {
@@ -21,7 +24,7 @@ pub fn orchestrator_started(at: Timestamp) -> HistoryEvent {
 
 /// An execution begins.
 pub fn execution_started(at: Timestamp, started: wire::ExecutionStartedEvent) -> HistoryEvent {
-    new(ARRIVED, at, EventType::ExecutionStarted(Box::new(started)))
+    new(BEGINNING, at, EventType::ExecutionStarted(Box::new(started)))
 }
 
 /// An execution ends; `id` is the id of the action that ended it.

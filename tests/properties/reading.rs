@@ -51,8 +51,12 @@ impl Reading {
         let body = event.event_type.as_ref().expect("every event has a body");
         // An end by decree has no action.
         let completes = matches!(body, EventType::ExecutionCompleted(_));
-        assert!(completes || (id < 0) == arrives(body), "ids are of actions alone: {event:?}");
-        self.highest = self.highest.max(id);
+        // A beginning has the id 0, whatever number a worker begins its actions with.
+        let begins = matches!(body, EventType::ExecutionStarted(_)) && id == 0;
+        assert!(completes || begins || (id < 0) == arrives(body), "ids are of actions alone: {event:?}");
+        if !begins {
+            self.highest = self.highest.max(id);
+        }
         match body {
             EventType::OrchestratorStarted(_) => {
                 let (before, now) = (self.clock.take(), event.timestamp);

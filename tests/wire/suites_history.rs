@@ -95,6 +95,7 @@ async fn r41_event_ids_are_the_actions_ids_whatever_number_the_sdk_begins_with()
                 .map(|e| e.event_id)
                 .collect()
         };
+        assert_eq!(ids(|event| matches!(event, EventType::ExecutionStarted(_))), [0]);
         assert_eq!(ids(|event| matches!(event, EventType::TaskScheduled(_))), [first]);
         assert_eq!(ids(|event| matches!(event, EventType::TimerCreated(_))), [first + 1]);
         assert_eq!(ids(|event| matches!(event, EventType::ExecutionCompleted(_))), [first + 2]);

@@ -43,7 +43,7 @@ fn an_activity_a_timer_and_a_child_leave_the_twelve_events_of_the_protocol() {
         story.kinds("a"),
         vec![
             (Kind::OrchestratorStarted, -1),
-            (Kind::ExecutionStarted, -1),
+            (Kind::ExecutionStarted, 0),
             (Kind::TaskScheduled, 1),
             (Kind::OrchestratorStarted, -1),
             (Kind::TaskCompleted, -1),
