@@ -26,6 +26,8 @@ mod reading;
 mod rest;
 #[path = "properties/step.rs"]
 mod step;
+#[path = "properties/stories.rs"]
+mod stories;
 #[path = "properties/worker.rs"]
 mod worker;
 #[path = "properties/world.rs"]

@@ -12,7 +12,6 @@ use super::timers::TimerKey;
 use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp, event};
 use crate::wire;
 use bytes::Bytes;
-use std::collections::VecDeque;
 
 /// One durable change.
 #[expect(
