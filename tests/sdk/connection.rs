@@ -2,8 +2,10 @@
 
 use crate::scheduler::Scheduler;
 use std::net::TcpListener;
+use taskhub::sdk::Failure;
 use taskhub::sdk::client::{Client, Error};
 use taskhub::sdk::connect::{InvalidTarget, Target};
+use tonic::Code;
 
 #[tokio::test]
 async fn an_endpoint_where_nobody_listens_is_named_with_a_hint() {
@@ -71,4 +73,38 @@ async fn what_a_scheduler_cannot_do_is_said_as_such() {
     let error = client.handle::<(), ()>("a").suspend("wait").await.unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
     assert_eq!(client.get("a").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_wait_that_a_front_end_cuts_short_goes_on() {
+    let scheduler = Scheduler::plain();
+    let client = Client::connect(&format!("http://{}", scheduler.address)).await.unwrap();
+    scheduler.refuse_next(Code::DeadlineExceeded);
+    scheduler.refuse_next(Code::Unavailable);
+    scheduler.refuse_next(Code::DeadlineExceeded);
+    assert_eq!(client.handle::<u32, Failure>("a").result().await.unwrap(), 7);
+    assert_eq!(scheduler.calls("wait_for_instance_completion", 4).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_call_is_repeated_only_where_doing_it_twice_is_doing_it_once() {
+    let scheduler = Scheduler::plain();
+    let client = Client::connect(&format!("http://{}", scheduler.address)).await.unwrap();
+    scheduler.refuse_next(Code::Unavailable);
+    assert_eq!(client.get("a").await.unwrap(), None);
+    assert_eq!(scheduler.calls("get_instance", 2).await.len(), 2, "asking is harmless");
+
+    scheduler.refuse_next(Code::Unavailable);
+    let error = client.handle::<u32, Failure>("a").raise_named("Go", 1).await.unwrap_err();
+    assert!(matches!(error, Error::Other { code: Code::Unavailable, .. }), "{error:?}");
+    assert_eq!(scheduler.calls("raise_event", 1).await.len(), 1, "two calls would be two events");
+
+    // An id of the client's own making: if it is taken, it was taken by the first attempt.
+    scheduler.refuse_next(Code::Unavailable);
+    scheduler.refuse_next(Code::AlreadyExists);
+    let run = client.start_named::<Failure>("f", 1).await.unwrap();
+    assert_eq!(run.id().len(), 32);
+    scheduler.refuse_next(Code::AlreadyExists);
+    let error = client.start_named::<Failure>("f", 1).id("mine").await.unwrap_err();
+    assert!(matches!(&error, Error::AlreadyExists { id, .. } if id == "mine"), "{error:?}");
 }

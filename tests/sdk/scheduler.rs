@@ -39,7 +39,7 @@ pub struct Scheduler {
 
 struct Shared {
     calls: watch::Sender<Vec<Call>>,
-    /// What to answer instead of OK, one for each completion.
+    /// What to answer instead of OK, one for each call but the hellos.
     refusals: Mutex<VecDeque<Code>>,
     /// What goes into the newest stream.
     stream: Mutex<Option<mpsc::UnboundedSender<Result<WorkItem, Status>>>>,
@@ -82,7 +82,7 @@ impl Scheduler {
         Self { address, shared, server }
     }
 
-    /// Answers the next completion with this code.
+    /// Answers the next call, if it is no hello, with this code.
     pub fn refuse_next(&self, code: Code) {
         self.shared.refusals.lock().unwrap().push_back(code);
     }
@@ -145,10 +145,11 @@ impl Handler {
         self.0.calls.send_modify(|calls| calls.push(call));
     }
 
-    fn complete(&self) -> Result<Response<wire::CompleteTaskResponse>, Status> {
+    /// An answer, unless it is told to refuse.
+    fn answer<T>(&self, answer: T) -> Result<Response<T>, Status> {
         match self.0.refusals.lock().unwrap().pop_front() {
             Some(code) => Err(Status::new(code, "told to refuse")),
-            None => Ok(Response::new(wire::CompleteTaskResponse {})),
+            None => Ok(Response::new(answer)),
         }
     }
 }
@@ -189,8 +190,23 @@ impl TaskHubSidecarService for Handler {
 
     answers! {
         hello(()) -> (), |_handler, _request| Ok(Response::new(()));
-        get_instance(wire::GetInstanceRequest) -> wire::GetInstanceResponse, |_handler, _request| {
-            Ok(Response::new(wire::GetInstanceResponse::default()))
+        get_instance(wire::GetInstanceRequest) -> wire::GetInstanceResponse, |handler, _request| {
+            handler.answer(wire::GetInstanceResponse::default())
+        };
+        wait_for_instance_completion(wire::GetInstanceRequest) -> wire::GetInstanceResponse, |handler, request| {
+            let mut state = wire::OrchestrationState {
+                instance_id: request.into_inner().instance_id,
+                output: Some("7".into()),
+                ..Default::default()
+            };
+            state.set_orchestration_status(wire::OrchestrationStatus::Completed);
+            handler.answer(wire::GetInstanceResponse { exists: true, orchestration_state: Some(state) })
+        };
+        start_instance(wire::CreateInstanceRequest) -> wire::CreateInstanceResponse, |handler, request| {
+            handler.answer(wire::CreateInstanceResponse { instance_id: request.into_inner().instance_id })
+        };
+        raise_event(wire::RaiseEventRequest) -> wire::RaiseEventResponse, |handler, _request| {
+            handler.answer(wire::RaiseEventResponse {})
         };
         get_work_items(wire::GetWorkItemsRequest) -> Stream<WorkItem>, |handler, _request| {
             let (sender, receiver) = mpsc::unbounded_channel();
@@ -204,12 +220,12 @@ impl TaskHubSidecarService for Handler {
             Ok(Response::new(Box::pin(futures::stream::iter(chunks)) as Stream<wire::HistoryChunk>))
         };
         complete_activity_task(wire::ActivityResponse) -> wire::CompleteTaskResponse, |handler, request| {
-            let answer = handler.complete();
+            let answer = handler.answer(wire::CompleteTaskResponse {});
             handler.0.activities.send_modify(|all| all.push(request.into_inner()));
             answer
         };
         complete_orchestrator_task(wire::OrchestratorResponse) -> wire::CompleteTaskResponse, |handler, request| {
-            let answer = handler.complete();
+            let answer = handler.answer(wire::CompleteTaskResponse {});
             handler.0.turns.send_modify(|all| all.push(request.into_inner()));
             answer
         };
@@ -220,12 +236,9 @@ impl TaskHubSidecarService for Handler {
     }
 
     nothing! {
-        start_instance(wire::CreateInstanceRequest) -> wire::CreateInstanceResponse;
         rewind_instance(wire::RewindInstanceRequest) -> wire::RewindInstanceResponse;
         restart_instance(wire::RestartInstanceRequest) -> wire::RestartInstanceResponse;
         wait_for_instance_start(wire::GetInstanceRequest) -> wire::GetInstanceResponse;
-        wait_for_instance_completion(wire::GetInstanceRequest) -> wire::GetInstanceResponse;
-        raise_event(wire::RaiseEventRequest) -> wire::RaiseEventResponse;
         terminate_instance(wire::TerminateRequest) -> wire::TerminateResponse;
         suspend_instance(wire::SuspendRequest) -> wire::SuspendResponse;
         resume_instance(wire::ResumeRequest) -> wire::ResumeResponse;

@@ -10,7 +10,8 @@ use taskhub::clock::ManualClock;
 use taskhub::model::{Timestamp, event};
 use taskhub::sdk::connect::Target;
 use taskhub::sdk::{
-    ActivityContext, Client, Failure, OrchestrationContext, Registry, RunningWorker, Worker, worker,
+    ActivityContext, Client, Failure, OrchestrationContext, Registry, RunningWorker, Versioning, Worker,
+    worker,
 };
 use taskhub::wire::orchestrator_action::OrchestratorActionType as Action;
 use taskhub::wire::{self, WorkItem, work_item::Request};
@@ -64,7 +65,7 @@ async fn turning<T>(scheduler: &Scheduler, clock: &ManualClock, happens: impl Fu
     let client = Client::lazy(target(scheduler)).unwrap();
     let mut happens = pin!(happens);
     loop {
-        match select(&mut happens, pin!(client.get("a"))).await {
+        match select(&mut happens, pin!(client.ping())).await {
             Either::Left((outcome, _)) => return outcome,
             Either::Right(_) => clock.advance(Duration::from_millis(250)),
         }
@@ -293,4 +294,51 @@ async fn a_worker_says_who_it_is() {
     }
     assert_eq!(calls[0].header("x-taskhub-sticky"), "1");
     assert_eq!(worker.id(), "w-1");
+}
+
+/// The first turn of an instance.
+fn first_turn(name: &str, version: Option<&str>) -> wire::OrchestratorRequest {
+    let now = Timestamp::from_micros(1_000_000);
+    let started = wire::ExecutionStartedEvent {
+        name: name.into(),
+        version: version.map(str::to_owned),
+        input: Some("3".into()),
+        ..Default::default()
+    };
+    wire::OrchestratorRequest {
+        instance_id: "a".into(),
+        execution_id: Some("e".into()),
+        new_events: vec![event::orchestrator_started(now), event::execution_started(now, started)],
+        ..Default::default()
+    }
+}
+
+fn turn(request: wire::OrchestratorRequest) -> WorkItem {
+    WorkItem { request: Some(Request::OrchestratorRequest(request)), completion_token: "t".into() }
+}
+
+#[tokio::test]
+async fn an_orchestration_of_a_version_that_is_not_run_here_is_given_back() {
+    let scheduler = Scheduler::plain();
+    let registry = registry().versioning(Versioning::strict("2"));
+    let _worker = at_work(Worker::to(target(&scheduler), registry)).await;
+    scheduler.hand_out(turn(first_turn("sum", Some("1"))));
+    scheduler.calls("abandon_task_orchestrator_work_item", 1).await;
+    scheduler.hand_out(turn(first_turn("sum", Some("2"))));
+    assert_eq!(scheduler.turns(1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_past_that_was_left_out_and_is_not_known_here_is_asked_for() {
+    let scheduler = Scheduler::plain();
+    let _worker = at_work(Worker::to(target(&scheduler), registry())).await;
+    let count = prost_types::value::Kind::NumberValue(3.0);
+    let now = Timestamp::from_micros(2_000_000);
+    let mut request = first_turn("sum", None);
+    request.new_events =
+        vec![event::orchestrator_started(now), event::task_completed(now, 1, Some("9".into()))];
+    request.properties.insert("taskhub.past".into(), prost_types::Value { kind: Some(count) });
+    scheduler.hand_out(turn(request));
+    let turns = scheduler.turns(1).await;
+    assert!(turns[0].requires_history && turns[0].actions.is_empty(), "{:?}", turns[0]);
 }
