@@ -26,11 +26,11 @@ fn reason(headers: &HeaderMap) -> Option<(Code, String)> {
     }
     let status = Status::from_header_map(headers)?;
     let what = status.message();
-    match status.code() {
-        Code::OutOfRange => Some((Code::ResourceExhausted, format!("the message is too long: {what}"))),
-        Code::Internal if what != super::render::UNEXPECTED => {
-            Some((Code::InvalidArgument, format!("the message cannot be read: {what}")))
-        }
-        _ => None,
+    if status.code() == Code::OutOfRange {
+        Some((Code::ResourceExhausted, format!("the message is too long: {what}")))
+    } else if status.code() == Code::Internal && what != super::render::UNEXPECTED {
+        Some((Code::InvalidArgument, format!("the message cannot be read: {what}")))
+    } else {
+        None
     }
 }

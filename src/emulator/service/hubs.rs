@@ -92,7 +92,9 @@ impl Hubs {
     }
 
     fn name(&self, headers: &HeaderMap) -> Result<HubName, Status> {
-        match (metadata::hub(headers), self.missing) {
+        let named = metadata::hub(headers)
+            .map_err(|_| Status::invalid_argument("the metadata 'taskhub' is not printable ASCII"))?;
+        match (named, self.missing) {
             (Some(name), MissingHub::Default | MissingHub::Reject) => Ok(HubName::new(name)),
             (None, MissingHub::Default) => {
                 let default = HubName::new("default");

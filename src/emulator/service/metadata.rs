@@ -1,14 +1,16 @@
 //! Reads what requests say beside their message.
 
-use http::HeaderMap;
+use http::header::ToStrError;
+use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
 
 /// The header by which our own worker says that it keeps orchestrations between turns.
 pub(crate) const STICKY: &str = "x-taskhub-sticky";
 
-/// The hub that a request names.
-pub(super) fn hub(headers: &HeaderMap) -> Option<&str> {
-    text(headers, "taskhub").filter(|name| !name.trim().is_empty())
+/// The hub that a request names. A name that is no text is not taken for none: the request is not the default hub's.
+pub(super) fn hub(headers: &HeaderMap) -> Result<Option<&str>, ToStrError> {
+    let name = headers.get("taskhub").map(HeaderValue::to_str).transpose()?;
+    Ok(name.filter(|name| !name.trim().is_empty()))
 }
 
 /// Who the worker says it is.
@@ -44,6 +46,18 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hub_whose_name_is_no_text_is_not_taken_for_none() {
+        let named = |value: &[u8]| {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            HeaderMap::from_iter([(http::HeaderName::from_static("taskhub"), value)])
+        };
+        assert!(hub(&named(b"\xff")).is_err());
+        assert_eq!(hub(&named(b"orders")).unwrap(), Some("orders"));
+        assert_eq!(hub(&named(b" ")).unwrap(), None);
+        assert_eq!(hub(&HeaderMap::new()).unwrap(), None);
+    }
 
     #[test]
     fn a_deadline_is_read_in_every_unit_and_anything_else_is_none() {
