@@ -113,7 +113,7 @@ async fn g09_a_start_at_the_epoch_runs_now() {
 async fn g09_a_start_ahead_is_pending_until_then_and_takes_events_and_termination_meanwhile() {
     let hub = Hub::fresh().await;
     let mut worker = hub.worker().await;
-    let at = later(now(), 1_200);
+    let at = later(now(), 2_500);
     let ahead = |stem: &str| wire::CreateInstanceRequest {
         instance_id: hub.id(stem),
         name: "Any".into(),

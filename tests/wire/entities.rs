@@ -43,7 +43,7 @@ async fn g27_a_scheduled_signal_waits_for_its_time() {
     let hub = Hub::fresh().await;
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
-    let at = later(now(), 800);
+    let at = later(now(), 2_000);
     hub.signal_at(&entity, "late", "1", Some(at)).await;
     hub.signal(&entity, "early", "1").await;
     let early = worker.batch().await;
@@ -232,7 +232,7 @@ async fn g31_operations_without_a_result_are_delivered_again_in_order() {
 async fn g32_an_orchestration_that_an_entity_starts_ahead_is_pending_until_then() {
     let hub = Hub::fresh().await;
     let mut worker = hub.worker().await;
-    let (entity, id, at) = (hub.entity("starter", "a"), hub.id("born"), later(now(), 1_000));
+    let (entity, id, at) = (hub.entity("starter", "a"), hub.id("born"), later(now(), 2_000));
     hub.signal(&entity, "start", "1").await;
     let batch = worker.batch().await;
     let start = wire::StartNewOrchestrationAction {

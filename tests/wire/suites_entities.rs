@@ -162,7 +162,7 @@ async fn r52_a_falsy_state_is_a_state_and_an_entity_can_be_purged() {
 async fn r53_a_signal_for_later_neither_makes_nor_runs_the_entity_before_it_is_due() {
     let hub = Hub::fresh().await;
     let mut worker = hub.worker().await;
-    let (entity, at) = (hub.entity("counter", "a"), later(now(), 700));
+    let (entity, at) = (hub.entity("counter", "a"), later(now(), 2_000));
     hub.signal_at(&entity, "late", "1", Some(at)).await;
     assert!(hub.entity_state(&entity).await.is_none());
     assert!(worker.is_idle().await);
