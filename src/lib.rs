@@ -27,6 +27,8 @@ pub mod wire;
 pub mod clock;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
 pub mod entropy;
+#[cfg(any(feature = "emulator", feature = "sdk"))]
+pub mod linger;
 
 /// The README's code, compiled and run with the documentation's.
 #[cfg(all(doctest, feature = "emulator", feature = "sdk"))]

@@ -11,6 +11,7 @@ pub use handle::{Failure, Handle, Items};
 pub use hub::{Hub, Input, Outcome};
 
 use crate::clock::Clock;
+use crate::linger::Linger;
 use handle::Message;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,23 @@ const PING_AFTER: Duration = Duration::from_secs(10);
 const BATCH: usize = 1_024;
 
 /// Begins a hub: the handle to it, and the task that runs it until it is told to stop or all handles are gone.
-pub fn start(hub: Hub, clock: Arc<dyn Clock>) -> (Handle, impl Future<Output = ()> + Send + 'static) {
+///
+/// It says to `linger` whenever it has done something.
+pub fn start(
+    hub: Hub,
+    clock: Arc<dyn Clock>,
+    linger: Linger,
+) -> (Handle, impl Future<Output = ()> + Send + 'static) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Handle::new(sender), run(hub, clock, receiver))
+    (Handle::new(sender), run(hub, clock, linger, receiver))
 }
 
-async fn run(mut hub: Hub, clock: Arc<dyn Clock>, mut receiver: mpsc::UnboundedReceiver<Message>) {
+async fn run(
+    mut hub: Hub,
+    clock: Arc<dyn Clock>,
+    linger: Linger,
+    mut receiver: mpsc::UnboundedReceiver<Message>,
+) {
     let mut batch = Vec::new();
     let mut next_ping = clock.now().plus(PING_AFTER);
     loop {
@@ -42,6 +54,7 @@ async fn run(mut hub: Hub, clock: Arc<dyn Clock>, mut receiver: mpsc::UnboundedR
             }
             () = clock.sleep_until(due) => {}
         }
+        linger.stay();
         let now = clock.now();
         let stop = batch.iter().any(|message| matches!(message, Message::Stop(_)));
         if let Err(fault) = hub.serve(&mut batch, now) {

@@ -9,6 +9,7 @@ use super::running::StartError;
 use super::service::{Front, Hubs, NewHub, Service};
 use super::{dispatch, health};
 use crate::clock::{Clock as _, WallClock};
+use crate::linger::Linger;
 use crate::model::HubName;
 use crate::wire::task_hub_sidecar_service_server::TaskHubSidecarServiceServer;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -48,8 +49,9 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let health_address = health.as_ref().map(|(_, address)| *address);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
-    let hubs =
-        Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub(how, runtime.handle().clone()));
+    let linger = Linger::default();
+    let new_hub = new_hub(how, runtime.handle().clone(), linger.clone());
+    let hubs = Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub);
     let service = Service { hubs: hubs.clone(), clock: how.clock.clone(), max_payload: how.max_payload };
     let hint = match health_address {
         Some(health) => format!("Health is on http://{health}/healthz."),
@@ -64,6 +66,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
             runtime.block_on(async move {
                 let (reporter, health_service) = tonic_health::server::health_reporter();
                 reporter.set_serving::<TaskHubSidecarServiceServer<Service>>().await;
+                tokio::spawn(linger.keep_looking());
                 let front = Front::new(service, health_service, max_message, &hint);
                 if let Some((listener, _)) = health {
                     tokio::spawn(serve_health(listener, health::router(served.clone())));
@@ -94,7 +97,7 @@ fn bind(address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
 }
 
 /// Makes hubs that run on the emulator's thread, whoever asks for them.
-fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle) -> NewHub {
+fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linger) -> NewHub {
     let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
     Arc::new(move |name: &HubName| {
         let seed = seed.unwrap_or_else(crate::entropy::seed);
@@ -102,7 +105,7 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle) -> NewHub {
         let hub = dispatch::Hub::open(config, store(name), clock.now());
         match hub {
             Ok(hub) => {
-                let (handle, run) = dispatch::start(hub, clock.clone());
+                let (handle, run) = dispatch::start(hub, clock.clone(), linger.clone());
                 runtime.spawn(run);
                 handle
             }

@@ -1,6 +1,7 @@
 //! Runs what a scheduler hands out: orchestrations, activities and entities.
 
 mod answer;
+mod baton;
 mod encoded;
 mod flight;
 mod lane;
@@ -14,7 +15,9 @@ mod turns;
 use super::client::Client;
 use super::connect::Target;
 use super::registry::Registry;
+use super::replay::Cancellation;
 use crate::entropy;
+use baton::{Baton, Over};
 use life::Life;
 use options::Options;
 use std::fmt;
@@ -24,9 +27,8 @@ use tokio::sync::{oneshot, watch};
 
 /// A worker that has not begun yet.
 ///
-/// It takes work from the client's task hub and runs it with the functions of its registry: activities and the
-/// connection on one thread of its own, orchestrators and entities on others. It connects by itself, and again
-/// whenever the connection is lost. What panics or fails fails alone.
+/// It takes work from the client's task hub and runs it with the functions of its registry, on threads of its own. It
+/// connects by itself, and again whenever the connection is lost. What panics or fails fails alone.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -113,7 +115,11 @@ impl Worker {
         self
     }
 
-    /// Runs orchestrators and entities on this many threads; on half as many as there are processors unless set.
+    /// Runs orchestrators and entities on this many threads; on one unless set.
+    ///
+    /// With one, turns run where the connection is served, so that no thread has to be woken for a turn; where one
+    /// takes long, another thread serves the connection meanwhile. With more, each of them runs turns only: for
+    /// orchestrations that have much to compute.
     pub fn orchestrator_threads(mut self, threads: usize) -> Self {
         self.options.threads = threads;
         self
@@ -167,13 +173,28 @@ impl Worker {
         let (stop, stopped) = watch::channel(Stop::No);
         let (connected, connections) = watch::channel(0);
         let (gone, ended) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let life =
-            Life { target, registry: Arc::new(registry), options, id: id.clone(), stop: stopped, connected };
+        let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
+        let baton = Arc::new(Baton::new(&runtime));
+        let stopping = Cancellation::new();
+        let over = Over(Arc::clone(&baton));
+        let life = Life {
+            target,
+            registry: Arc::new(registry),
+            options,
+            id: id.clone(),
+            stop: stopped,
+            connected,
+            baton: Arc::clone(&baton),
+            stopping: stopping.clone(),
+        };
         std::thread::Builder::new().name("taskhub-worker".into()).spawn(move || {
-            runtime.block_on(life.run());
-            // Blocking activities that do not end would otherwise keep us.
-            runtime.shutdown_background();
+            runtime.spawn(async move {
+                let _over = over;
+                life.run().await;
+            });
+            baton.stand_by(runtime);
+            // For activities that run elsewhere; those in the runtime are gone.
+            stopping.cancel();
             drop(gone);
         })?;
         Ok(RunningWorker { id, stop, connections, ended })

@@ -3,8 +3,8 @@
 use crate::scheduler::Scheduler;
 use futures::future::{Either, select};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use taskhub::clock::ManualClock;
 use taskhub::model::{Timestamp, event};
@@ -229,6 +229,32 @@ async fn an_orchestrator_that_never_yields_fails_by_name_and_others_go_on() {
     assert_eq!(complete.failure_details.as_ref().unwrap().error_type, "OrchestratorStuck");
     let other = turns.iter().find(|turn| turn.completion_token == "sum").unwrap();
     assert!(matches!(other.actions[0].orchestrator_action_type, Some(Action::ScheduleTask(_))));
+}
+
+/// Says that a turn may go on; the turn waits for it, which it must not.
+static MAY_GO: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+async fn blocks(_: OrchestrationContext, _: u32) -> Result<(), Failure> {
+    drop(MAY_GO.1.wait_while(MAY_GO.0.lock().unwrap(), |go| !*go).unwrap());
+    Ok(())
+}
+
+async fn lets_go((): ()) -> Result<(), Failure> {
+    *MAY_GO.0.lock().unwrap() = true;
+    MAY_GO.1.notify_all();
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_turn_that_blocks_keeps_neither_the_connection_nor_an_activity_waiting() {
+    let scheduler = Scheduler::plain();
+    let registry = Registry::new().orchestration(blocks).activity(lets_go);
+    let worker = Worker::to(target(&scheduler), registry).watchdog(None, None);
+    let _worker = at_work(worker).await;
+    scheduler.hand_out(turn(first_turn("blocks", None)));
+    scheduler.hand_out(activity("lets_go", 1, "null"));
+    assert_eq!(scheduler.activities(1).await.len(), 1);
+    assert_eq!(scheduler.turns(1).await.len(), 1);
 }
 
 /// An activity that ends when it is let go, or when it is cancelled.

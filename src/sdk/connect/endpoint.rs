@@ -69,6 +69,13 @@ impl Endpoint {
     pub const fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether it is on this machine, by its name: `localhost` or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 /// `http://host:port` or `https://host:port`, always with the port.
@@ -81,6 +88,20 @@ impl fmt::Display for Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        for (raw, here) in [
+            ("http://localhost:8080", true),
+            ("http://LOCALHOST", true),
+            ("http://127.0.0.1:1", true),
+            ("http://[::1]:1", true),
+            ("http://10.0.0.1:1", false),
+            ("https://localhost.example:1", false),
+        ] {
+            assert_eq!(Endpoint::parse(raw).unwrap().is_loopback(), here, "{raw}");
+        }
+    }
 
     #[track_caller]
     fn reads_as(raw: &str, expected: &str) {

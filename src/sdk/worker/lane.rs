@@ -1,14 +1,28 @@
 //! Runs turns and entity batches on plain threads, one lane per thread, in the order they came.
 //!
-//! The threads have no tokio context: an orchestrator that calls tokio directly fails at once and by name. An
+//! A job runs without a tokio context: an orchestrator that calls tokio directly fails at once and by name. An
 //! instance always runs in the same lane, where its future is kept between turns.
 
+use super::baton::Baton;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+use tokio::sync::Notify;
+
+/// From how many jobs in a line on the runtime is left to another thread.
+const LONG_LINE: usize = 8;
+
+/// What a lane's thread does while there is no job.
+#[derive(Clone)]
+pub(super) enum Rest {
+    /// It sleeps.
+    Asleep,
+    /// It drives the worker's runtime.
+    Driving(Arc<Baton>),
+}
 
 /// What a lane does with a job; made on the lane's own thread, so it may hold what cannot leave it.
 pub(super) type Work<J> = Box<dyn FnMut(J) -> <J as Job>::Result>;
@@ -31,6 +45,9 @@ pub(super) trait Job: Send + 'static {
 
     /// What the watchdog must know of it.
     fn stub(&self) -> Self::Stub;
+
+    /// Whether it is likely to take longer than it takes to wake a thread.
+    fn is_long(&self) -> bool;
 }
 
 /// One thread and the jobs that wait for it.
@@ -38,11 +55,15 @@ pub(super) struct Lane<J: Job> {
     shared: Arc<Shared<J>>,
     name: String,
     plan: Arc<Plan<J>>,
+    rest: Rest,
 }
 
 struct Shared<J: Job> {
     state: Mutex<State<J>>,
+    /// Wakes a thread that sleeps, and
     waiting: Condvar,
+    /// one that drives a runtime.
+    arrived: Notify,
 }
 
 struct State<J: Job> {
@@ -78,17 +99,21 @@ impl<J: Job> Shared<J> {
 
 impl<J: Job> Lane<J> {
     /// Starts a lane, and with it its thread.
-    pub(super) fn start(name: String, plan: Arc<Plan<J>>) -> std::io::Result<Self> {
+    pub(super) fn start(name: String, plan: Arc<Plan<J>>, rest: Rest) -> std::io::Result<Self> {
         let state = State { jobs: VecDeque::new(), running: None, owner: 0, closed: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), waiting: Condvar::new() });
-        let lane = Self { shared, name, plan };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), waiting: Condvar::new(), arrived: Notify::new() });
+        let lane = Self { shared, name, plan, rest };
         lane.spawn(0)?;
         Ok(lane)
     }
 
     fn spawn(&self, owner: u64) -> std::io::Result<()> {
-        let (shared, plan) = (self.shared.clone(), self.plan.clone());
-        thread::Builder::new().name(self.name.clone()).spawn(move || run(&shared, &plan, owner)).map(drop)
+        let (shared, plan, rest) = (self.shared.clone(), self.plan.clone(), self.rest.clone());
+        thread::Builder::new()
+            .name(self.name.clone())
+            .spawn(move || run(&shared, &plan, &rest, owner))
+            .map(drop)
     }
 
     /// Puts a job at the end of the line.
@@ -98,7 +123,10 @@ impl<J: Job> Lane<J> {
         let idle = state.running.is_none();
         drop(state);
         if idle {
-            self.shared.waiting.notify_one();
+            match self.rest {
+                Rest::Asleep => self.shared.waiting.notify_one(),
+                Rest::Driving(_) => self.shared.arrived.notify_one(),
+            }
         }
     }
 
@@ -135,10 +163,11 @@ impl<J: Job> Drop for Lane<J> {
         state.jobs.clear();
         drop(state);
         self.shared.waiting.notify_all();
+        self.shared.arrived.notify_one();
     }
 }
 
-fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, owner: u64) {
+fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
     let mut work = (plan.work)();
     loop {
         let mut state = shared.lock();
@@ -149,8 +178,22 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, owner: u64) {
             if let Some(job) = state.jobs.pop_front() {
                 break job;
             }
-            state = shared.waiting.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match rest {
+                Rest::Asleep => shared.waiting.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Rest::Driving(baton) => {
+                    drop(state);
+                    if !baton.drive(shared.arrived.notified()) {
+                        return;
+                    }
+                    shared.lock()
+                }
+            };
         };
+        if let Rest::Driving(baton) = rest
+            && (job.is_long() || state.jobs.len() >= LONG_LINE)
+        {
+            baton.call();
+        }
         state.running = Some(Running { since: plan.clock.now(), stub: job.stub(), warned: false });
         drop(state);
         let result = work(job);
@@ -184,6 +227,9 @@ mod tests {
                 Self::Number(number) | Self::Stuck(number, ..) => *number,
             }
         }
+        fn is_long(&self) -> bool {
+            false
+        }
     }
 
     fn lane() -> (Arc<ManualClock>, Lane<Say>, mpsc::Receiver<u32>) {
@@ -202,7 +248,7 @@ mod tests {
         let said = Mutex::new(said);
         let deliver = move |number| said.lock().unwrap().send(number).unwrap_or_default();
         let plan = Plan { work: Box::new(work), deliver: Box::new(deliver), clock: clock.clone() };
-        (clock, Lane::start("lane".into(), Arc::new(plan)).unwrap(), heard)
+        (clock, Lane::start("lane".into(), Arc::new(plan), Rest::Asleep).unwrap(), heard)
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Keeps a worker connected from its start to its stop, on a thread and a runtime of its own.
+//! Keeps a worker connected from its start to its stop, on a runtime of its own.
 
 use super::Stop;
 use super::answer::Line;
+use super::baton::Baton;
 use super::flight::Flight;
 use super::options::Options;
 use super::perform::Performer;
@@ -9,6 +10,7 @@ use super::session::{Desk, Ended, offer};
 use super::turns::{Done, Turns};
 use crate::clock::Clock;
 use crate::entropy;
+use crate::linger::Linger;
 use crate::sdk::client;
 use crate::sdk::connect::{Backoff, InvalidTarget, Reach, Role, Target, Transport};
 use crate::sdk::registry::Registry;
@@ -24,7 +26,7 @@ use tonic::Streaming;
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
-/// Everything a worker's thread is given.
+/// Everything a worker is given.
 pub(super) struct Life {
     pub(super) target: Target,
     pub(super) registry: Arc<Registry>,
@@ -32,6 +34,9 @@ pub(super) struct Life {
     pub(super) id: String,
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) connected: watch::Sender<u64>,
+    pub(super) baton: Arc<Baton>,
+    /// Cancelled by whoever drops the runtime, after that: an activity that is given up says nothing more.
+    pub(super) stopping: Cancellation,
 }
 
 impl Life {
@@ -39,7 +44,6 @@ impl Life {
     pub(super) async fn run(self) {
         let clock = Arc::clone(self.target.time());
         let flight = Flight::default();
-        let stopping = Cancellation::new();
         let (line, turns, done) = match self.set_up(&clock, &flight) {
             Ok(parts) => parts,
             Err(error) => {
@@ -51,10 +55,12 @@ impl Life {
             registry: Arc::clone(&self.registry),
             line: line.clone(),
             flight: flight.clone(),
-            stopping: stopping.clone(),
+            stopping: self.stopping.clone(),
             elsewhere: self.options.runtime.clone(),
         };
         let filters = self.options.filters.then(|| self.registry.filters());
+        // A scheduler far away takes longer to answer than anybody should stay awake for.
+        let linger = if self.target.endpoint().is_loopback() { Linger::default() } else { Linger::never() };
         let desk = Desk {
             performer,
             turns: Arc::clone(&turns),
@@ -62,12 +68,13 @@ impl Life {
             request: offer(&self.options, &self.id, filters),
             sticky: self.options.sticky > 0,
             silence: self.options.silence,
+            linger: linger.clone(),
         };
         tokio::spawn(send(done, line.clone()));
-        let mut stop = self.stop.clone();
+        tokio::spawn(linger.keep_looking());
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
+            () = self.told(|stop| stop == Stop::Now) => {}
             () = turns.watch(&line) => {}
             stream = self.connect_and_receive(&desk, &line) => {
                 let over = clock.sleep_until(clock.now().plus(self.options.grace));
@@ -80,13 +87,18 @@ impl Life {
                 drop(stream);
             }
         }
-        stopping.cancel();
+    }
+
+    /// Waits for a word; that nobody can say one any more is one too.
+    async fn told(&self, word: impl Fn(Stop) -> bool + Send) {
+        let mut stop = self.stop.clone();
+        drop(stop.wait_for(|stop| word(*stop)).await);
     }
 
     fn set_up(&self, clock: &Arc<dyn Clock>, flight: &Flight) -> Result<(Line, Arc<Turns>, Done), String> {
         let transport = self.transport().map_err(|error| error.to_string())?;
         let line = Line::new(transport, self.target.message_limit(), Arc::clone(clock));
-        let (turns, done) = Turns::start(&self.registry, &self.options, clock, flight.clone())
+        let (turns, done) = Turns::start(&self.registry, &self.options, clock, flight.clone(), &self.baton)
             .map_err(|error| format!("no thread for orchestrations: {error}"))?;
         Ok((line, Arc::new(turns), done))
     }
@@ -100,8 +112,7 @@ impl Life {
     async fn connect_and_receive(&self, desk: &Desk, line: &Line) -> Option<Streaming<wire::WorkItem>> {
         let mut delays = delays();
         loop {
-            let mut stop = self.stop.clone();
-            let stopped = async move { drop(stop.wait_for(|stop| *stop != Stop::No).await) };
+            let stopped = self.told(|stop| stop != Stop::No);
             tokio::pin!(stopped);
             let mut stream = None;
             let ended = tokio::select! {
@@ -128,10 +139,9 @@ impl Life {
             }
             let delay = delays.next().unwrap_or(LONGEST_DELAY);
             let pause = desk.clock.sleep_until(desk.clock.now().plus(delay));
-            let mut stop = self.stop.clone();
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop != Stop::No) => return None,
+                () = &mut stopped => return None,
                 () = pause => {}
             }
         }

@@ -36,7 +36,7 @@ impl Default for Options {
             filters: true,
             history_streaming: true,
             sticky: 10_000,
-            threads: cpus.div_ceil(2).min(4),
+            threads: 1,
             silence: Duration::from_secs(120),
             slow: Some(Duration::from_secs(1)),
             stuck: Some(Duration::from_secs(10)),

@@ -5,6 +5,7 @@ use super::options::Options;
 use super::perform::Performer;
 use super::turns::{Item, Turns};
 use crate::clock::Clock;
+use crate::linger::Linger;
 use crate::model::Timestamp;
 use crate::sdk::connect::Stub;
 use crate::wire::{self, WorkerCapability, work_item::Request};
@@ -38,6 +39,7 @@ pub(super) struct Desk {
     pub(super) request: wire::GetWorkItemsRequest,
     pub(super) sticky: bool,
     pub(super) silence: Duration,
+    pub(super) linger: Linger,
 }
 
 /// What the worker tells the scheduler about itself.
@@ -107,6 +109,7 @@ impl Desk {
     }
 
     fn hand_on(&self, item: wire::WorkItem) {
+        self.linger.stay();
         let token = item.completion_token;
         match item.request {
             Some(Request::ActivityRequest(request)) => self.performer.begin(request, token),

@@ -1,8 +1,9 @@
 //! Runs turns and entity batches in lanes, and looks after turns that do not end.
 
 use super::answer::{Answer, Kind, Line, failed_turn};
+use super::baton::Baton;
 use super::flight::{Flight, Ticket};
-use super::lane::{Job, Lane, Look, Plan, Work};
+use super::lane::{Job, Lane, Look, Plan, Rest, Work};
 use super::options::Options;
 use super::sticky::Sticky;
 use crate::clock::Clock;
@@ -15,6 +16,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How often the watchdog looks while there is something to look at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// From how many events or operations on a work item counts as long: each takes about a microsecond, and what users
+/// do with them.
+const LONG: usize = 64;
 
 /// A work item for a lane.
 pub(super) enum Item {
@@ -48,6 +53,14 @@ impl Job for Errand {
         };
         Claim { kind, instance_id, token: self.token.clone() }
     }
+
+    fn is_long(&self) -> bool {
+        let length = match &self.item {
+            Item::Turn(request) => request.past_events.len() + request.new_events.len(),
+            Item::Batch(request) => request.operation_requests.len(),
+        };
+        length >= LONG
+    }
 }
 
 /// The lanes of one worker.
@@ -68,6 +81,7 @@ impl Turns {
         options: &Options,
         clock: &Arc<dyn Clock>,
         flight: Flight,
+        baton: &Arc<Baton>,
     ) -> std::io::Result<(Self, Done)> {
         let (done, answers) = unbounded_channel();
         let threads = options.threads.max(1);
@@ -78,8 +92,9 @@ impl Turns {
             deliver: deliver(done),
             clock: Arc::clone(clock),
         });
+        let rest = if threads == 1 { Rest::Driving(Arc::clone(baton)) } else { Rest::Asleep };
         let lanes = (0..threads)
-            .map(|index| Lane::start(format!("taskhub-turns-{index}"), Arc::clone(&plan)))
+            .map(|index| Lane::start(format!("taskhub-turns-{index}"), Arc::clone(&plan), rest.clone()))
             .collect::<std::io::Result<Vec<_>>>()?;
         let turns =
             Self { lanes, flight, clock: Arc::clone(clock), slow: options.slow, stuck: options.stuck };
