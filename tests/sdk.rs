@@ -7,6 +7,8 @@
 mod connection;
 #[path = "sdk/identity.rs"]
 mod identity;
+#[path = "sdk/limit.rs"]
+mod limit;
 #[path = "sdk/scheduler.rs"]
 mod scheduler;
 #[path = "sdk/together.rs"]

@@ -89,7 +89,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How many bytes one payload of a client may have (the service allows 1,048,576); any number unless said.
+    /// How many bytes one payload may have (the service allows 1,048,576); any number unless said. A client's is
+    /// refused; in a worker's answer it fails the orchestration, activity or operation that it is of.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = Some(bytes);
         self

@@ -28,6 +28,7 @@ mod ids;
 pub mod index;
 mod instance;
 mod lease;
+mod limit;
 mod outbox;
 mod purge;
 mod query;
@@ -75,6 +76,8 @@ pub struct Config {
     pub longest_rest: Duration,
     /// How many operations a batch of an entity has at the most.
     pub batch: usize,
+    /// How many bytes a payload in a worker's answer may have; `None` is any number.
+    pub max_payload: Option<usize>,
 }
 
 impl Default for Config {
@@ -85,6 +88,7 @@ impl Default for Config {
             stream_history_above: 3 << 20,
             longest_rest: Duration::from_secs(5),
             batch: 1_000,
+            max_payload: None,
         }
     }
 }

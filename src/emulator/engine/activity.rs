@@ -27,7 +27,7 @@ impl Engine {
     /// that still waits for it; otherwise it is taken and dropped.
     pub(super) fn complete_activity(
         &mut self,
-        answer: wire::ActivityResponse,
+        mut answer: wire::ActivityResponse,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         let found = if answer.completion_token.is_empty() {
@@ -63,6 +63,7 @@ impl Engine {
                 }
             });
         if waited_for {
+            self.limit().on_activity(&mut answer);
             let (kind, event) = match answer.failure_details {
                 Some(failure) => (Kind::TaskFailed, event::task_failed(now, task, failure)),
                 None => (Kind::TaskCompleted, event::task_completed(now, task, answer.result)),

@@ -46,6 +46,7 @@ impl Engine {
             self.give_back(lease, Some(Duration::ZERO), now);
             return Ok(Reply::Done);
         }
+        self.limit().on_turn(&mut answer);
         let Some(turn) = self.end_turn(lease) else { return Ok(Reply::Done) };
         self.commit(&turn, answer, now);
         Ok(Reply::Done)

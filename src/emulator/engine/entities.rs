@@ -163,6 +163,7 @@ impl Engine {
             return Err(Refusal::NoSuchWorkItem { token });
         };
         let (id, number) = (id.clone(), *number);
+        self.limit().on_batch(&mut answer);
         let mut decision = Decision::default();
         let ids = &mut self.ids;
         let mut mint = || ids.uuid().to_string();
