@@ -20,15 +20,6 @@ impl DurableError for WorkError {
     }
 }
 
-/// What came of one item: its result, or why there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The item.
-    pub item: i64,
-    /// Its result, or the reason why it has none.
-    pub result: Result<i64, String>,
-}
-
 /// What came of all items.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Summary {
@@ -69,18 +60,18 @@ pub async fn process(item: i64) -> Result<i64, WorkError> {
     item.checked_mul(item).ok_or(WorkError::TooLarge { item })
 }
 
-/// Puts together what came of all items.
+/// Puts together what came of all items: a result for each, or why there is none.
 ///
 /// # Errors
 ///
 /// The sum is too large.
 #[expect(clippy::cast_precision_loss, reason = "an average of numbers this large is rounded anyway")]
-pub fn aggregate(outcomes: Vec<Outcome>) -> Result<Summary, Failure> {
+pub fn aggregate(outcomes: Vec<Result<i64, Failed>>) -> Result<Summary, Failure> {
     let mut summary = Summary::default();
-    for Outcome { item, result } in outcomes {
-        match result {
+    for outcome in outcomes {
+        match outcome {
             Ok(result) => summary.results.push(result),
-            Err(reason) => summary.failures.push(Failed { item, reason }),
+            Err(failed) => summary.failures.push(failed),
         }
     }
     let sum = summary.results.iter().try_fold(0_i64, |sum, result| sum.checked_add(*result));
@@ -112,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_squares_of_1_to_10_add_up_to_385_and_are_38_and_a_half_on_average() {
-        let outcomes = (1..=10).map(|item| Outcome { item, result: Ok(item * item) }).collect();
+        let outcomes = (1..=10).map(|item| Ok(item * item)).collect();
         let summary = aggregate(outcomes).unwrap();
         assert_eq!(summary.results, [1, 4, 9, 16, 25, 36, 49, 64, 81, 100]);
         assert_eq!((summary.sum, summary.average, summary.failures), (385, Some(38.5), vec![]));
@@ -120,11 +111,10 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_and_loses_no_result() {
-        let outcomes =
-            vec![Outcome { item: 2, result: Ok(4) }, Outcome { item: 5, result: Err("no luck".into()) }];
-        let summary = aggregate(outcomes).unwrap();
+        let failed = Failed { item: 5, reason: "no luck".into() };
+        let summary = aggregate(vec![Ok(4), Err(failed.clone())]).unwrap();
         assert_eq!(summary.results, [4]);
-        assert_eq!(summary.failures, [Failed { item: 5, reason: "no luck".into() }]);
+        assert_eq!(summary.failures, [failed]);
     }
 
     #[test]

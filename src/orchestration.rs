@@ -1,6 +1,6 @@
 //! The sample's orchestration: fan out over the items, fan in what came of them. Copy it and put your own steps in.
 
-use crate::activities::{Outcome, Summary, aggregate, list_work_items, process};
+use crate::activities::{Failed, Summary, aggregate, list_work_items, process};
 use crate::sdk::{Failure, OrchestrationContext, Registry};
 use futures_util::future::join_all;
 
@@ -22,7 +22,7 @@ pub async fn fan_out_fan_in(ctx: OrchestrationContext, asked: Vec<i64>) -> Resul
     let outcomes = items
         .into_iter()
         .zip(settled)
-        .map(|(item, result)| Outcome { item, result: result.map_err(|error| error.to_string()) });
+        .map(|(item, result)| result.map_err(|error| Failed { item, reason: error.to_string() }));
     Ok(ctx.call(aggregate, outcomes.collect()).await?)
 }
 
