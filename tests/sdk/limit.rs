@@ -34,6 +34,7 @@ impl Entity for Page {
     const NAME: &'static str = "page";
 }
 
+#[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "an operation has this shape")]
 impl Page {
     fn write(&mut self, count: usize) -> Result<usize, Failure> {
         self.0.push_str(&"x".repeat(count));
