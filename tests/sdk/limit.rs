@@ -20,7 +20,6 @@ async fn asks(ctx: OrchestrationContext, count: usize) -> Result<String, Failure
     })
 }
 
-#[expect(clippy::unused_async, reason = "an orchestrator is async")]
 async fn says(_: OrchestrationContext, count: usize) -> Result<String, Failure> {
     Ok("x".repeat(count))
 }
