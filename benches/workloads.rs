@@ -13,8 +13,10 @@ mod tasks;
 
 use std::time::{Duration, Instant};
 use taskhub::emulator::Emulator;
+use taskhub::model::Timestamp;
 use taskhub::sdk::client::Client;
 use taskhub::sdk::worker::Worker;
+use taskhub::wire::history_event::EventType;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the system gives a runtime")
@@ -29,8 +31,10 @@ enum Workload {
     Chain(u32),
     /// M orchestrations of 10 parallel activities, 16 at a time.
     Many(u32),
-    /// Fan N whose completions arrive one per turn.
+    /// Fan N whose completions arrive one per turn, because one activity is performed at a time.
     Trickle(u32),
+    /// N timers a millisecond apart; what is measured is how late the latest of them fires.
+    Timers(u32),
     /// An emulator started, called and stopped.
     Startup,
     /// N emulators alive at once in this process.
@@ -50,6 +54,7 @@ const USUAL: &[Workload] = &[
     Workload::Chain(10_000),
     Workload::Many(1_000),
     Workload::Trickle(2_000),
+    Workload::Timers(1_000),
 ];
 
 struct Options {
@@ -75,9 +80,12 @@ fn options() -> Result<Options, String> {
             "chain" => options.workloads.push(Workload::Chain(size("chain")?)),
             "many" => options.workloads.push(Workload::Many(size("many")?)),
             "trickle" => options.workloads.push(Workload::Trickle(size("trickle")?)),
+            "timers" => options.workloads.push(Workload::Timers(size("timers")?)),
             "hubs" => options.workloads.push(Workload::Hubs(size("hubs")?)),
             other => {
-                return Err(format!("no workload '{other}': fan, chain, many, trickle, hubs or startup"));
+                return Err(format!(
+                    "no workload '{other}': fan, chain, many, trickle, timers, hubs or startup"
+                ));
             }
         }
     }
@@ -138,6 +146,7 @@ fn print_line(workload: Workload, runs: &Runs, alone: f64, crowd: f64) {
         Workload::Chain(n) => (format!("chain {n}"), n, "step", Some(alone / 2.0)),
         Workload::Many(n) => (format!("many {n}"), n * 10, "activity", Some(crowd / 1.4)),
         Workload::Trickle(n) => (format!("trickle {n}"), n, "completion", None),
+        Workload::Timers(n) => (format!("timers {n}"), 1, "latest timer", None),
         Workload::Startup => ("startup".into(), 1, "start", None),
         Workload::Hubs(n) => (format!("hubs {n}"), n, "hub", None),
     };
@@ -164,22 +173,27 @@ fn show(seconds: f64) -> String {
 }
 
 fn run(workload: Workload, replay: bool) -> Duration {
+    let worker = |worker: Worker| worker.sticky_cache(if replay { 0 } else { 1_000 });
     match workload {
         Workload::Startup => runtime().block_on(startup()),
         Workload::Hubs(count) => runtime().block_on(hubs(count)),
-        Workload::Fan(n) => runtime().block_on(working(replay, async |client: Client| {
+        Workload::Fan(n) => runtime().block_on(working(worker, async |client: Client| {
             let sum = client.start(tasks::fan, n).await.expect("it starts").result().await;
             assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
         })),
-        Workload::Chain(n) => runtime().block_on(working(replay, async |client: Client| {
+        Workload::Chain(n) => runtime().block_on(working(worker, async |client: Client| {
             let sum = client.start(tasks::chain, n).await.expect("it starts").result().await;
             assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
         })),
-        Workload::Trickle(n) => runtime().block_on(working(replay, async |client: Client| {
-            let sum = client.start(tasks::trickle, n).await.expect("it starts").result().await;
-            assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
-        })),
-        Workload::Many(m) => runtime().block_on(working(replay, async |client: Client| {
+        Workload::Trickle(n) => runtime().block_on(working(
+            |new| worker(new).max_activities(1),
+            async |client| {
+                let sum = client.start(tasks::trickle, n).await.expect("it starts").result().await;
+                assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
+            },
+        )),
+        Workload::Timers(n) => runtime().block_on(late(n)),
+        Workload::Many(m) => runtime().block_on(working(worker, async |client: Client| {
             use futures::StreamExt;
             let all = futures::stream::iter(0..m).map(|_| async {
                 let sum = client.start(tasks::fan, 10).await.expect("it starts").result().await;
@@ -190,12 +204,32 @@ fn run(workload: Workload, replay: bool) -> Duration {
     }
 }
 
-/// Times what `work` does with a client of a fresh emulator that has one worker.
-async fn working<F: AsyncFnOnce(Client)>(replay: bool, work: F) -> Duration {
+/// How late the latest of `n` timers fires, by the history.
+async fn late(n: u32) -> Duration {
     let emulator = Emulator::start().await.expect("an emulator starts");
     let client = Client::connect(&emulator.endpoint()).await.expect("it is there");
-    let cache = if replay { 0 } else { 1_000 };
-    let worker = Worker::new(&client, tasks::registry()).sticky_cache(cache).start().expect("it works");
+    let worker = Worker::new(&client, tasks::registry()).start().expect("it works");
+    let run = client.start(tasks::timers, n).await.expect("it starts");
+    run.result().await.expect("it ends well");
+    let history = run.history().await.expect("it has one");
+    let late = history.iter().filter_map(|event| match &event.event_type {
+        Some(EventType::TimerFired(timer)) => {
+            let (due, at) = (timer.fire_at.as_ref()?, event.timestamp.as_ref()?);
+            Some(Timestamp::from_wire(at).since(Timestamp::from_wire(due)))
+        }
+        _ => None,
+    });
+    let latest = late.max().expect("some fired");
+    worker.stop().await;
+    emulator.stop().await;
+    latest
+}
+
+/// Times what `work` does with a client of a fresh emulator that has one worker.
+async fn working<F: AsyncFnOnce(Client)>(how: impl FnOnce(Worker) -> Worker, work: F) -> Duration {
+    let emulator = Emulator::start().await.expect("an emulator starts");
+    let client = Client::connect(&emulator.endpoint()).await.expect("it is there");
+    let worker = how(Worker::new(&client, tasks::registry())).start().expect("it works");
     worker.connected().await;
     let began = Instant::now();
     work(client).await;

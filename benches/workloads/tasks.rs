@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt};
+use std::time::Duration;
 use taskhub::sdk::{Failure, OrchestrationContext, Registry};
 
 pub(crate) async fn square(i: u32) -> Result<u64, Failure> {
@@ -27,7 +28,7 @@ pub(crate) async fn chain(ctx: OrchestrationContext, n: u32) -> Result<u64, Fail
     Ok(sum)
 }
 
-/// All at once, but every completion makes a turn that sets a status: the worst case for replay.
+/// All at once, and taken as they come: where they come one a turn, the worst case for replay.
 pub(crate) async fn trickle(ctx: OrchestrationContext, n: u32) -> Result<u64, Failure> {
     let mut tasks: FuturesUnordered<_> = (1..=n).map(|i| ctx.call(square, i)).collect();
     let mut sum = 0;
@@ -37,10 +38,22 @@ pub(crate) async fn trickle(ctx: OrchestrationContext, n: u32) -> Result<u64, Fa
     Ok(sum)
 }
 
+/// Timers that fire one after another, a millisecond apart.
+pub(crate) async fn timers(ctx: OrchestrationContext, n: u32) -> Result<(), Failure> {
+    let timers: Vec<_> = (1..=n).map(|i| ctx.sleep(Duration::from_millis(i.into()))).collect();
+    join_all(timers).await;
+    Ok(())
+}
+
 pub(crate) fn sum_of_squares(n: u32) -> u64 {
     (1..=u64::from(n)).map(|i| i * i).sum()
 }
 
 pub(crate) fn registry() -> Registry {
-    Registry::new().activity(square).orchestration(fan).orchestration(chain).orchestration(trickle)
+    Registry::new()
+        .activity(square)
+        .orchestration(fan)
+        .orchestration(chain)
+        .orchestration(trickle)
+        .orchestration(timers)
 }
