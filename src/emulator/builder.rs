@@ -8,6 +8,7 @@ use crate::emulator::store::{Forgetful, Store};
 use crate::model::HubName;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Makes the store of a hub.
 pub(super) type NewStore = Arc<dyn Fn(&HubName) -> Box<dyn Store> + Send + Sync>;
@@ -25,9 +26,13 @@ pub struct EmulatorBuilder {
     pub(super) max_payload: Option<usize>,
     pub(super) max_message: usize,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) timer_lag: Duration,
     pub(super) seed: Option<u128>,
     pub(super) store: NewStore,
 }
+
+/// How long after its moment a timer fires at the earliest: the least that the clock can tell.
+const TIMER_LAG: Duration = Duration::from_micros(1);
 
 impl Default for EmulatorBuilder {
     fn default() -> Self {
@@ -41,6 +46,7 @@ impl Default for EmulatorBuilder {
             max_payload: None,
             max_message: 64 << 20,
             clock: Arc::new(WallClock),
+            timer_lag: TIMER_LAG,
             seed: None,
             store: Arc::new(|_| Box::new(Forgetful)),
         }
@@ -105,6 +111,7 @@ impl EmulatorBuilder {
     /// Where time comes from; the system's clock unless said otherwise.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self.timer_lag = Duration::ZERO;
         self
     }
 

@@ -74,6 +74,10 @@ pub struct Config {
     pub stream_history_above: usize,
     /// The longest delay before work that was given back is offered again; the first is 100 ms.
     pub longest_rest: Duration,
+    /// How long after its moment a timer fires at the earliest. A worker must not find itself at the very moment: the
+    /// official Java package takes that for too early and sets the timer once more. Zero is right under a clock that is
+    /// turned by hand.
+    pub timer_lag: Duration,
     /// How many operations a batch of an entity has at the most.
     pub batch: usize,
     /// How many bytes a payload in a worker's answer may have; `None` is any number.
@@ -87,6 +91,7 @@ impl Default for Config {
             grace: Duration::ZERO,
             stream_history_above: 3 << 20,
             longest_rest: Duration::from_secs(5),
+            timer_lag: Duration::ZERO,
             batch: 1_000,
             max_payload: None,
         }
@@ -218,7 +223,10 @@ impl Engine {
 
     /// The earliest moment at which [`Engine::settle`] has something to do by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
-        [self.timers.next_due(), self.work.next_due(), self.entities.next_due()].into_iter().flatten().min()
+        [self.timers.next_due(self.config.timer_lag), self.work.next_due(), self.entities.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Fires what is due at `now`, and hands ready work to the streams that take it.

@@ -99,10 +99,10 @@ fn bind(address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
 /// Makes hubs that run on the emulator's thread, whoever asks for them.
 fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linger) -> NewHub {
     let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
-    let max_payload = how.max_payload;
+    let (max_payload, timer_lag) = (how.max_payload, how.timer_lag);
     Arc::new(move |name: &HubName| {
         let seed = seed.unwrap_or_else(crate::entropy::seed);
-        let config = Config { seed, max_payload, ..Config::default() };
+        let config = Config { seed, max_payload, timer_lag, ..Config::default() };
         let hub = dispatch::Hub::open(config, store(name), clock.now());
         match hub {
             Ok(hub) => {

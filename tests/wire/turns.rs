@@ -349,6 +349,22 @@ async fn g25_the_turn_of_a_timer_is_told_a_time_at_or_after_it() {
 }
 
 #[tokio::test]
+async fn g25_the_turn_of_a_timer_is_never_told_the_very_moment_of_it() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    hub.start("a", "Any").await;
+    let mut turn = worker.turn().await;
+    // The Java SDK takes that for too early, and sets the timer once more.
+    for id in 1..=50 {
+        let at = later(turn.time(), 1);
+        turn.act([timer(id, at)]).await;
+        turn = worker.turn().await;
+        assert!(order(&turn.time()) > order(&at), "{:?} is not after {at:?}", turn.time());
+    }
+    turn.finish("done").await;
+}
+
+#[tokio::test]
 #[expect(deprecated, reason = "chunked answers are deprecated, and some SDKs still send them")]
 async fn g26_an_answer_in_three_chunks_is_applied_once() {
     let hub = Hub::fresh().await;

@@ -27,7 +27,7 @@ enum Why {
 impl Engine {
     /// Fires what is due.
     pub(super) fn fire(&mut self, now: Timestamp) {
-        while let Some(key) = self.timers.take_due(now) {
+        while let Some(key) = self.timers.take_due(now, self.config.timer_lag) {
             match key {
                 TimerKey::Start { id, execution } => {
                     if self.instances.get(&id).is_some_and(|instance| instance.execution == execution) {

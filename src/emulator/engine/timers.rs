@@ -2,6 +2,7 @@
 
 use crate::model::{ExecutionId, InstanceId, Timestamp};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What is due. Equal moments keep the order of instance and timer id (wire-semantics C.5: by `fireAt`, then id).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,14 +37,14 @@ impl Timers {
         self.0.remove(&(at, TimerKey::Start { id: id.clone(), execution: execution.clone() }));
     }
 
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.0.first().map(|(at, _)| *at)
+    /// When the earliest is due: `lag` after its moment.
+    pub(super) fn next_due(&self, lag: Duration) -> Option<Timestamp> {
+        self.0.first().map(|(at, _)| at.plus(lag))
     }
 
     /// Takes the earliest that is due at `now`.
-    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<TimerKey> {
-        let (at, _) = self.0.first()?;
-        if *at > now {
+    pub(super) fn take_due(&mut self, now: Timestamp, lag: Duration) -> Option<TimerKey> {
+        if self.next_due(lag)? > now {
             return None;
         }
         self.0.pop_first().map(|(_, key)| key)

@@ -107,6 +107,13 @@ fn ended_instances_are_listed_by_their_end_and_the_key_spells_the_id() {
     assert!(first.next.as_ref().unwrap().contains("early"));
     let list = ListIds { page_size: 1, after: first.next, ..ListIds::default() };
     assert_eq!(index.list_ids(&list).unwrap(), Page { ids: vec![id("late")], next: None });
+    // The id alone is as good a key.
+    let list = ListIds { after: Some("early".into()), ..list };
+    assert_eq!(index.list_ids(&list).unwrap().ids, [id("late")]);
+    let list = ListIds { after: Some("late".into()), ..list };
+    assert_eq!(index.list_ids(&list).unwrap(), Page { ids: vec![], next: None });
+    let list = ListIds { after: Some("runs".into()), ..list };
+    assert!(matches!(index.list_ids(&list), Err(Refusal::Invalid { .. })));
     let window = ListIds {
         completed_from: Some(at(5)),
         completed_to: Some(at(9)),

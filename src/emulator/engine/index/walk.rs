@@ -44,11 +44,16 @@ impl Index {
 
     /// A page of ended instances, by moment of their end.
     ///
+    /// It begins after what the page before said, or after an instance: the official Java package goes on from the last
+    /// id of a page that said nothing.
+    ///
     /// # Errors
     ///
-    /// [`Refusal::Invalid`] where `after` is not what a page before said.
+    /// [`Refusal::Invalid`] where `after` is neither.
     pub fn list_ids(&self, list: &ListIds) -> Result<Page, Refusal> {
-        let after = match list.after.as_deref().map(Cursor::read).transpose()? {
+        let after =
+            list.after.as_deref().map(|token| self.ended_as(token).map_or_else(|| Cursor::read(token), Ok));
+        let after = match after.transpose()? {
             Some(Cursor::Ended(at, id)) => Some((at, id)),
             None => None,
             Some(Cursor::Created(..) | Cursor::Named(_)) => {
@@ -77,6 +82,13 @@ impl Index {
         let sets = TERMINAL.into_iter().filter(|status| wanted.is_empty() || wanted.contains(status));
         let sets = sets.map(|status| &self.created[status as usize]);
         in_range(sets, from, to, None).take(at_most).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Where an ended instance of that id stands.
+    fn ended_as(&self, id: &str) -> Option<Cursor> {
+        let id = InstanceId::unchecked(id);
+        let ended = self.entries.get(&id)?.ended?;
+        Some(Cursor::Ended(ended, id))
     }
 
     fn by_creation(&self, query: &Query, after: Option<Key>) -> Page {
