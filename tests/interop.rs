@@ -7,8 +7,10 @@
 #![cfg(all(feature = "emulator", feature = "sdk"))]
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 use taskhub::emulator::Emulator;
 use taskhub::orchestration::registry;
@@ -26,7 +28,7 @@ fn here(path: &str) -> PathBuf {
 }
 
 /// What the environment names, or what the setup script has made; nothing, with a word, where there is none.
-fn found(variable: &str, made: &str, language: &str) -> Option<PathBuf> {
+fn found(variable: &str, made: &str, language: &'static str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).map_or_else(|| here(made), PathBuf::from);
     if path.exists() {
         return Some(path);
@@ -37,8 +39,20 @@ fn found(variable: &str, made: &str, language: &str) -> Option<PathBuf> {
         "{language}'s packages are not at {}; run tests/interop/setup.sh",
         path.display()
     );
-    println!("not run: {language}'s packages are not here; tests/interop/setup.sh installs them");
+    say_once(language);
     None
+}
+
+fn say_once(language: &'static str) {
+    static SAID: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().expect("nobody panics with it");
+    if !said.contains(&language) {
+        said.push(language);
+        // Not `println!`, which a passing test swallows: this is to be seen.
+        let line =
+            format!("not run: {language}'s packages are not here; tests/interop/setup.sh installs them\n");
+        std::io::stderr().write_all(line.as_bytes()).expect("stderr is there");
+    }
 }
 
 fn python(role: &str, emulator: &Emulator) -> Option<Command> {
