@@ -21,7 +21,7 @@ pub use json::{NotHistory, from_json, json};
 pub use normal::normal;
 pub use sequence::sequence;
 pub use table::table;
-pub use timeline::{Look, timeline, timeline_in};
+pub use timeline::{Head, Look, timeline, timeline_in, timeline_of};
 
 use crate::model::Timestamp;
 use crate::wire::HistoryEvent;
@@ -55,9 +55,14 @@ fn spoken(duration: Duration) -> String {
     }
 }
 
+/// A text on one line that a terminal only shows: every control character in it, which might steer one, is a space.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// At most `limit` characters of a text, on one line; a longer text ends in dots.
 fn short(text: &str, limit: usize) -> String {
-    let mut shown: String = text.chars().take(limit).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown = one_line(&text.chars().take(limit).collect::<String>());
     if text.chars().nth(limit).is_some() {
         shown.truncate(shown.char_indices().rev().nth(2).map_or(0, |(at, _)| at));
         shown.push_str("...");

@@ -51,6 +51,26 @@ fn a_long_run_tells_how_far_it_is_in_plain_lines_when_nobody_sees_a_bar() {
 }
 
 #[test]
+fn nobody_who_reads_to_the_end_is_no_failure() {
+    for arguments in [["--count", "10"], ["--count", "2000"]] {
+        let mut child = command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+        let mut child = command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stderr.take());
+        succeeded(&child.wait_with_output().unwrap());
+    }
+}
+
+#[test]
+fn how_many_items_failed_is_told_with_which_and_why() {
+    let text = succeeded(&taskhub(&["--items", "1,9223372036854775807,2,9223372036854775806"]));
+    assert!(text.contains("[1, 4]"), "{text}");
+    assert!(text.contains("failed    2 of 4: item 9223372036854775807: "), "{text}");
+    assert!(text.contains("item 9223372036854775806: "), "{text}");
+}
+
+#[test]
 fn malformed_items_are_named_by_their_place_and_nothing_is_started() {
     let message = failed(&taskhub(&["--items", "3,x"]), 2);
     assert!(message.contains("item 2 of --items is not a whole number: \"x\""), "{message}");
@@ -153,6 +173,9 @@ fn an_instance_can_be_started_and_its_history_read_by_other_processes() {
     // No worker has taken a turn: there is an instance, and nothing has happened to it yet.
     let json = succeeded(&taskhub(&["history", id, "--json", "--endpoint", endpoint]));
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), serde_json::json!([]));
+    let timeline = succeeded(&taskhub(&["history", id, "--endpoint", endpoint]));
+    assert!(timeline.starts_with(&format!("nobody_has_it  PENDING  0  {id}\n")), "{timeline}");
+    assert!(timeline.contains("it waits for its time, or for a worker"), "{timeline}");
     let message = failed(&taskhub(&["history", "nobody", "--endpoint", endpoint]), 1);
     assert!(message.contains("nobody"), "{message}");
 }

@@ -1,7 +1,7 @@
 //! Tells a history as a sequence diagram in mermaid.
 
-use super::short;
 use super::table::failed;
+use super::{one_line, short};
 use crate::wire::{HistoryEvent, history_event::EventType};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -99,7 +99,7 @@ impl Diagram {
         let me = if self.me.is_empty() { "orchestrator" } else { &self.me };
         let (from, to) = (if from.is_empty() { me } else { from }, if to.is_empty() { me } else { to });
         // Mermaid ends a message at a semicolon and begins a comment or an entity at others; a text cannot fail.
-        let what = what.replace('#', "no. ").replace(';', ",");
+        let what = one_line(what).replace('#', "no. ").replace(';', ",");
         let what = if what.trim().is_empty() { "done" } else { what.trim() };
         let _ = writeln!(self.text, "    {from}{arrow}{to}: {what}");
     }

@@ -1,6 +1,6 @@
 //! Lays a history out as a table, one line an event.
 
-use super::{moment, short};
+use super::{moment, one_line, short};
 use crate::model::{Kind, Timestamp};
 use crate::wire::{HistoryEvent, TaskFailureDetails, history_event::EventType};
 use std::fmt::Write as _;
@@ -44,7 +44,7 @@ fn row(number: usize, event: &HistoryEvent, began: Timestamp) -> [String; 6] {
         return [number.to_string(), time, "?".into(), id, String::new(), String::new()];
     };
     let (name, detail) = told(body);
-    [number.to_string(), time, Kind::of(body).to_string(), id, name, detail]
+    [number.to_string(), time, Kind::of(body).to_string(), id, one_line(&name), one_line(&detail)]
 }
 
 /// What an event is about, and what it carries.

@@ -1,6 +1,6 @@
 //! Finds the tasks in a history: what was scheduled, how it ended, and which attempts belong together.
 
-use super::{moment, short};
+use super::{moment, one_line, short};
 use crate::model::{Kind, Status, Timestamp};
 
 use crate::wire::{HistoryEvent, TaskFailureDetails, history_event::EventType};
@@ -76,11 +76,12 @@ impl Task {
 
     /// Its name, with its id where it has one.
     pub(super) fn title(&self) -> String {
+        let name = one_line(&self.name);
         match (self.what, self.id) {
-            (What::Moment, _) => self.name.clone(),
+            (What::Moment, _) => name,
             (What::Timer, id) => format!("timer #{id}"),
-            (What::Child, id) => format!("{} (child) #{id}", self.name),
-            (_, id) => format!("{} #{id}", self.name),
+            (What::Child, id) => format!("{name} (child) #{id}"),
+            (_, id) => format!("{name} #{id}"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Draws a history over time: one line a task, what runs in parallel one above the other.
 
-use super::spoken;
 use super::tasks::{Attempt, Instance, Task, instance};
-use crate::model::Timestamp;
+use super::{one_line, spoken};
+use crate::model::{Status, Timestamp};
 use crate::wire::HistoryEvent;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -38,9 +38,29 @@ pub fn timeline(history: &[HistoryEvent]) -> String {
     timeline_in(history, Look::default())
 }
 
+/// What a scheduler says of an instance beside its history, which may have nothing in it yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    /// The name of its orchestration.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// Its status, where it is known.
+    pub status: Option<Status>,
+}
+
 /// The history as a timeline that looks so.
 pub fn timeline_in(history: &[HistoryEvent], look: Look) -> String {
-    let instance = instance(history);
+    laid_out(&instance(history), look)
+}
+
+/// The history as a timeline that looks so, below what the scheduler says of the instance.
+pub fn timeline_of(head: &Head, history: &[HistoryEvent], look: Look) -> String {
+    let Head { name, id, status } = head.clone();
+    laid_out(&Instance { name, id, status, ..instance(history) }, look)
+}
+
+fn laid_out(instance: &Instance, look: Look) -> String {
     let mut many: BTreeMap<(super::tasks::What, &str), Vec<&Task>> = BTreeMap::new();
     for task in &instance.tasks {
         many.entry((task.what, &task.name)).or_default().push(task);
@@ -55,7 +75,7 @@ pub fn timeline_in(history: &[HistoryEvent], look: Look) -> String {
             Some(tasks) => rows.push(folded(&std::mem::take(tasks), axis)),
         }
     }
-    draw(&instance, axis, &rows)
+    draw(instance, axis, &rows)
 }
 
 /// One line: a title, what happens over time, and a word on it.
@@ -67,21 +87,21 @@ struct Row {
 
 fn draw(instance: &Instance, axis: Axis, rows: &[Row]) -> String {
     let title = rows.iter().map(|row| row.title.chars().count()).max().unwrap_or(0);
-    let status = instance.status.map_or("?", crate::model::Status::as_str);
+    let status = instance.status.map_or("?", Status::as_str);
     let whole = spoken(axis.ended.since(axis.began));
     let mut text = String::new();
     // Writing to a text cannot fail.
-    let _ = writeln!(text, "{}  {status}  {whole}  {}", instance.name, instance.id);
-    if rows.is_empty() {
-        return text;
+    let (name, id) = (one_line(&instance.name), one_line(&instance.id));
+    let _ = writeln!(text, "{name}  {status}  {whole}  {id}");
+    if !rows.is_empty() {
+        let (zero, width) = ("0", axis.width);
+        let _ = writeln!(text, "  {:title$}  {zero}{whole:>rest$}", "", rest = width - zero.len());
     }
-    let (zero, width) = ("0", axis.width);
-    let _ = writeln!(text, "  {:title$}  {zero}{whole:>rest$}", "", rest = width - zero.len());
     for Row { title: name, bar, note } in rows {
         let _ = writeln!(text, "  {name:title$} |{bar}| {note}");
     }
     if !instance.outcome.is_empty() {
-        let _ = writeln!(text, "  => {}", instance.outcome);
+        let _ = writeln!(text, "  => {}", one_line(&instance.outcome));
     }
     text
 }
@@ -112,7 +132,7 @@ fn one(task: &Task, axis: Axis, look: Look) -> Row {
         let _ = write!(note, ", {} attempts", task.attempts.len());
     }
     if !task.outcome.is_empty() {
-        let _ = write!(note, "  {}", task.outcome);
+        let _ = write!(note, "  {}", one_line(&task.outcome));
     }
     let bar: String = bar.into_iter().collect();
     let bar = match (look.colour, task.to(), task.failed()) {
@@ -176,7 +196,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Status, event};
+    use crate::model::event;
     use crate::wire::{self, ScheduleTaskAction, history_event::EventType};
     use pretty_assertions::assert_eq;
 
@@ -256,6 +276,34 @@ mod tests {
         let row = text.lines().last().unwrap();
         assert!(row.starts_with("  square x100 |@"), "{row}");
         assert!(row.ends_with("| 1.0 ms to 100.0 ms, up to 100 at once, 1 failed"), "{row}");
+    }
+
+    #[test]
+    fn one_that_failed_before_any_task_says_why_and_steers_no_terminal() {
+        let mut history = began();
+        history.push(event::event_raised(ms(6), "\u{1b}[2JGo".into(), None));
+        let boom = wire::TaskFailureDetails {
+            error_type: "Bo\u{1b}om".into(),
+            error_message: "no\nluck".into(),
+            ..Default::default()
+        };
+        let failed = |history: &[HistoryEvent], boom| {
+            [history, &[event::execution_completed(1, ms(8), Status::Failed, None, Some(boom))]].concat()
+        };
+        assert_eq!(
+            timeline(&failed(&began(), boom.clone())),
+            "fan  FAILED  8.0 ms  demo\n  => Bo om: no luck\n"
+        );
+        let history = failed(&history, boom);
+        for text in [timeline(&history), crate::report::table(&history), crate::report::sequence(&history)] {
+            assert!(!text.contains('\u{1b}') && text.contains("[2J"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_history_yet_is_headed_by_what_the_scheduler_says() {
+        let head = Head { name: "fan".into(), id: "a".into(), status: Some(Status::Pending) };
+        assert_eq!(timeline_of(&head, &[], Look::default()), "fan  PENDING  0  a\n");
     }
 
     #[test]

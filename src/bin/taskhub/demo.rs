@@ -3,6 +3,7 @@
 use crate::arguments::Demo;
 use crate::failure::Failure;
 use crate::items::items;
+use crate::output::print;
 use crate::progress::Progress;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -44,9 +45,9 @@ pub(crate) async fn demo(flags: Demo) -> Result<(), Failure> {
     let summary = result.map_err(Failure::run)?;
     let history = run.history().await.map_err(Failure::run)?;
 
-    println!("fan_out_fan_in over {count} work items, on an emulator at {}", emulator.endpoint());
-    println!("{}", told(&summary, took, run.id()));
-    print!("{}", history_told(&history));
+    let endpoint = emulator.endpoint();
+    print(&format!("fan_out_fan_in over {count} work items, on an emulator at {endpoint}\n"))?;
+    print(&format!("{}\n{}", told(&summary, count, took, run.id()), history_told(&history)))?;
 
     worker.stop().await;
     emulator.stop().await;
@@ -68,7 +69,7 @@ fn name_of_process() -> &'static str {
     name(process)
 }
 
-fn told(summary: &Summary, took: Duration, id: &str) -> String {
+fn told(summary: &Summary, count: usize, took: Duration, id: &str) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         // Writing to a string cannot fail.
@@ -77,11 +78,17 @@ fn told(summary: &Summary, took: Duration, id: &str) -> String {
     row("results", list(&summary.results));
     row("sum", summary.sum.to_string());
     row("average", summary.average.map_or_else(|| "none".to_owned(), |average| average.to_string()));
-    for failed in summary.failures.iter().take(READABLE_LIST) {
-        row("failed", format!("item {}: {}", failed.item, failed.reason));
+    let failures = &summary.failures;
+    for (at, failed) in failures.iter().take(READABLE_LIST).enumerate() {
+        let reason = report::one_line(&failed.reason);
+        let (name, how_many) = match at {
+            0 => ("failed", format!("{} of {count}: ", failures.len())),
+            _ => ("", String::new()),
+        };
+        row(name, format!("{how_many}item {}: {reason}", failed.item));
     }
-    if let Some(more) = summary.failures.len().checked_sub(READABLE_LIST).filter(|more| *more > 0) {
-        row("failed", format!("and {more} more"));
+    if let Some(more) = failures.len().checked_sub(READABLE_LIST).filter(|more| *more > 0) {
+        row("", format!("and {more} more"));
     }
     row("took", format!("{:.1} ms", took.as_secs_f64() * 1e3));
     row("instance", id.to_owned());

@@ -6,6 +6,7 @@ mod failure;
 mod healthcheck;
 mod items;
 mod logging;
+mod output;
 mod progress;
 mod remote;
 mod serve;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     match act(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("taskhub: {failure}");
+            output::note(format_args!("taskhub: {}", output::plain(&failure.to_string())));
             ExitCode::from(failure.code())
         }
     }

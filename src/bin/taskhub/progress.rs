@@ -1,5 +1,6 @@
 //! Shows how far the demo's work is: a bar on a terminal, plain lines otherwise, nothing for a few items.
 
+use crate::output::note;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +46,7 @@ impl Progress {
             Shown::Lines => {
                 let tenth = |done: u64| done * 10 / self.total;
                 if done <= self.total && tenth(done) > tenth(done - 1) {
-                    eprintln!("{done} of {} items done", self.total);
+                    note(format_args!("{done} of {} items done", self.total));
                 }
             }
         }

@@ -2,12 +2,14 @@
 
 use crate::arguments::{History, Run, Scheduler};
 use crate::failure::{Failure, told};
+use crate::output::{note, plain, print};
 use std::io::IsTerminal;
 use taskhub::model::Status;
-use taskhub::report;
+use taskhub::report::{self, Head, Look};
 use taskhub::sdk::auth::Authentication;
 use taskhub::sdk::client::Client;
 use taskhub::sdk::connect::Target;
+use taskhub::wire::HistoryEvent;
 
 /// Starts an orchestration; prints its output when it has ended, or its id if nobody waits for that.
 pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
@@ -21,17 +23,21 @@ pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
     }
     let handle = start.await.map_err(Failure::run)?;
     if flags.no_wait {
-        println!("{}", handle.id());
-        return Ok(());
+        return print(&format!("{}\n", handle.id()));
     }
     if std::io::stderr().is_terminal() {
-        eprintln!("{} is {}; waiting for its end", flags.name, handle.id());
+        note(plain(&format!("{} is {}; waiting for its end", flags.name, handle.id())));
     }
     let ended = handle.ended().await.map_err(Failure::run)?;
     match (ended.status(), ended.failure()) {
         (Status::Completed, _) => {
-            println!("{}", ended.as_wire().output.as_deref().unwrap_or("null"));
-            Ok(())
+            let output = ended.as_wire().output.as_deref().unwrap_or("null");
+            // A program gets what the orchestration wrote, a terminal nothing that steers it.
+            if std::io::stdout().is_terminal() {
+                print(&format!("{}\n", plain(output)))
+            } else {
+                print(&format!("{output}\n"))
+            }
         }
         (_, Some(failure)) => Err(Failure::Run(format!(
             "{} failed with {}: {}",
@@ -47,19 +53,42 @@ pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
 pub(crate) async fn history(flags: History) -> Result<(), Failure> {
     let client = connect(&flags.scheduler).await?;
     // The scheduler streams nothing for an id that nobody has, which must not look like a short history.
-    if client.peek(&flags.id).await.map_err(Failure::run)?.is_none() {
+    let Some(snapshot) = client.peek(&flags.id).await.map_err(Failure::run)? else {
         let target = client.target();
         return Err(Failure::Run(format!("there is no instance {:?} in {target}", flags.id)));
-    }
+    };
     let events = client.history(&flags.id).await.map_err(Failure::run)?;
     if flags.json {
-        println!("{}", report::json(&events));
+        print(&format!("{}\n", report::json(&events)))
     } else if flags.table {
-        print!("{}", report::table(&events));
+        print(&report::table(&events))
     } else {
-        print!("{}", report::timeline(&events));
+        let head = Head {
+            name: snapshot.name().to_owned(),
+            id: snapshot.id().to_owned(),
+            status: Some(snapshot.status()),
+        };
+        let timeline = report::timeline_of(&head, &events, Look::default());
+        print(&format!("{timeline}{}", waits(snapshot.status(), &events)))
     }
-    Ok(())
+}
+
+/// What an instance without an open row waits for: a history says nothing of that.
+fn waits(status: Status, events: &[HistoryEvent]) -> &'static str {
+    match status {
+        Status::Pending => {
+            "  nothing has happened yet: it waits for its time, or for a worker that has its name\n"
+        }
+        Status::Running if report::open(events).is_empty() => {
+            "  no task is open: it waits for an event, or for a worker to take its next turn\n"
+        }
+        Status::Running
+        | Status::Suspended
+        | Status::Completed
+        | Status::Failed
+        | Status::Terminated
+        | Status::Canceled => "",
+    }
 }
 
 /// What the flags name, and where they say nothing, what the environment names.
