@@ -10,7 +10,7 @@ use taskhub::emulator::engine::command::{
     Command, Effect, ListIds, Offer, Query, Reply, StreamId, Until, WaiterId,
 };
 use taskhub::emulator::engine::{Config, Engine};
-use taskhub::model::{InstanceId, Status, Timestamp};
+use taskhub::model::{InstanceId, Status, Statuses, Timestamp};
 use taskhub::wire::{self, orchestrator_action::OrchestratorActionType as Action};
 
 const FINISHED: usize = 100_000;
@@ -156,11 +156,11 @@ fn main() {
         println!("a page of 100 by {what:<25}{:>9.2} us", took.as_secs_f64() * 1e6);
     };
     let of = Query { page_size: 100, payloads: true, ..Query::default() };
-    page("status", &Query { statuses: vec![Status::Completed], ..of.clone() }, &mut full);
+    page("status", &Query { statuses: Statuses::of([Status::Completed]), ..of.clone() }, &mut full);
     page("prefix", &Query { id_prefix: "f05".into(), ..of.clone() }, &mut full);
     let middle = Timestamp::from_micros(1_700_000_001_000_000);
     page("time", &Query { created_from: Some(middle), ..of.clone() }, &mut full);
-    let both = Query { statuses: vec![Status::Running], id_prefix: "t1".into(), ..of };
+    let both = Query { statuses: Statuses::of([Status::Running]), id_prefix: "t1".into(), ..of };
     page("status and prefix", &both, &mut full);
     let list = ListIds { page_size: 100, ..ListIds::default() };
     let took = median(|_| drop(full.ask(Command::ListIds(list.clone()))), 500);

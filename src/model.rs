@@ -11,5 +11,5 @@ pub mod time;
 
 pub use id::{ExecutionId, HubName, InstanceId, InvalidId};
 pub use kind::Kind;
-pub use status::Status;
+pub use status::{Status, Statuses};
 pub use time::Timestamp;

@@ -156,7 +156,12 @@ async fn a_silent_stream_is_pinged() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
     let emulator = Emulator::builder().clock(clock.clone()).start().await.unwrap();
     let mut client = connect(&emulator).await;
+    // Not at the hub's beginning: what counts is how long this stream has been silent.
+    clock.advance(Duration::from_secs(9));
     let mut items = client.get_work_items(wire::GetWorkItemsRequest::default()).await.unwrap().into_inner();
+    while emulator.hub("default").unwrap().stats().await.unwrap().workers.is_empty() {
+        tokio::task::yield_now().await;
+    }
     clock.advance(Duration::from_secs(10));
     let item = items.message().await.unwrap().unwrap();
     assert!(matches!(item.request, Some(Work::HealthPing(_))));

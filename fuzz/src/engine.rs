@@ -7,7 +7,7 @@ use taskhub::emulator::engine::command::{
 };
 use taskhub::emulator::engine::record::Record;
 use taskhub::emulator::engine::{Config, Engine};
-use taskhub::model::{InstanceId, Status, Timestamp};
+use taskhub::model::{InstanceId, Statuses, Timestamp};
 use taskhub::wire::{self, work_item::Request};
 
 /// More than this many messages tell nothing new and cost time.
@@ -114,7 +114,7 @@ impl Hub {
                 let request: wire::QueryInstancesRequest = decode(message)?;
                 let query = request.query?;
                 Command::Query(Query {
-                    statuses: query.runtime_status().filter_map(Status::from_wire).collect(),
+                    statuses: Statuses::from_wire(&query.runtime_status),
                     created_from: query.created_time_from.as_ref().map(Timestamp::from_wire),
                     created_to: query.created_time_to.as_ref().map(Timestamp::from_wire),
                     id_prefix: query.instance_id_prefix.unwrap_or_default(),
@@ -126,7 +126,7 @@ impl Hub {
             8 => {
                 let list: wire::ListInstanceIdsRequest = decode(message)?;
                 Command::ListIds(ListIds {
-                    statuses: list.runtime_status().filter_map(Status::from_wire).collect(),
+                    statuses: Statuses::from_wire(&list.runtime_status),
                     completed_from: list.completed_time_from.as_ref().map(Timestamp::from_wire),
                     completed_to: list.completed_time_to.as_ref().map(Timestamp::from_wire),
                     page_size: usize::try_from(list.page_size).unwrap_or_default(),
@@ -142,7 +142,7 @@ impl Hub {
                     }
                     wire::purge_instances_request::Request::PurgeInstanceFilter(filter) => {
                         PurgeTarget::Filter {
-                            statuses: filter.runtime_status().filter_map(Status::from_wire).collect(),
+                            statuses: Statuses::from_wire(&filter.runtime_status),
                             created_from: filter.created_time_from.as_ref().map(Timestamp::from_wire),
                             created_to: filter.created_time_to.as_ref().map(Timestamp::from_wire),
                             at_most: 10,

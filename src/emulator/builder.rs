@@ -31,8 +31,9 @@ pub struct EmulatorBuilder {
     pub(super) store: NewStore,
 }
 
-/// How long after its moment a timer fires at the earliest: the least that the clock can tell.
-const TIMER_LAG: Duration = Duration::from_micros(1);
+/// How long after its moment a timer fires at the earliest. The official Java package reads moments in milliseconds: a
+/// turn in the millisecond of its timer is too early for it, and it sets the timer once more.
+const TIMER_LAG: Duration = Duration::from_millis(1);
 
 impl Default for EmulatorBuilder {
     fn default() -> Self {

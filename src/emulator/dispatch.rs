@@ -65,8 +65,7 @@ async fn run(
             break;
         }
         if now >= next_ping {
-            hub.ping(now, PING_AFTER);
-            next_ping = now.plus(PING_AFTER);
+            next_ping = hub.ping(now, PING_AFTER);
         }
     }
     receiver.close();

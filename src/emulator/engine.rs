@@ -70,13 +70,13 @@ pub struct Config {
     pub seed: u128,
     /// How long the work of a stream that has ended waits before somebody else gets it.
     pub grace: Duration,
-    /// Above how many bytes of history a worker that can is told to fetch it by `StreamInstanceHistory`.
-    pub stream_history_above: usize,
+    /// How many bytes of events one turn holds, one event at the least. Above it a worker that can is told to fetch the
+    /// past by `StreamInstanceHistory`, and new events wait for the next turn.
+    pub turn_bytes: usize,
     /// The longest delay before work that was given back is offered again; the first is 100 ms.
     pub longest_rest: Duration,
-    /// How long after its moment a timer fires at the earliest. A worker must not find itself at the very moment: the
-    /// official Java package takes that for too early and sets the timer once more. Zero is right under a clock that is
-    /// turned by hand.
+    /// How long after its moment a timer fires at the earliest: some workers read moments more coarsely than we do, and
+    /// find a timer too early. Zero is right under a clock that is turned by hand.
     pub timer_lag: Duration,
     /// How many operations a batch of an entity has at the most.
     pub batch: usize,
@@ -89,7 +89,7 @@ impl Default for Config {
         Self {
             seed: 0,
             grace: Duration::ZERO,
-            stream_history_above: 3 << 20,
+            turn_bytes: 3 << 20,
             longest_rest: Duration::from_secs(5),
             timer_lag: Duration::ZERO,
             batch: 1_000,
@@ -115,6 +115,8 @@ pub struct Engine {
     /// Leases whose stream has ended, by their work: the next to get it puts an end to them.
     orphans: BTreeMap<Work, lease::LeaseId>,
     waiters: Waiters,
+    /// How often the batch of an entity was given back since one was answered.
+    batches_given_back: BTreeMap<InstanceId, u32>,
     /// Where the next handing out begins, so that no class of work starves another.
     turn: usize,
     outbox: VecDeque<Outgoing>,
@@ -141,6 +143,7 @@ impl Engine {
             streams: Streams::default(),
             orphans: BTreeMap::new(),
             waiters: Waiters::default(),
+            batches_given_back: BTreeMap::new(),
             turn: 0,
             outbox: VecDeque::new(),
             records: Vec::new(),

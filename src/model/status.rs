@@ -90,3 +90,55 @@ impl fmt::Display for Status {
         f.write_str(self.as_str())
     }
 }
+
+/// A choice of statuses: any of them, unless it names some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statuses(u8);
+
+impl Statuses {
+    /// Every status.
+    pub const ANY: Self = Self(u8::MAX);
+
+    /// Those, and no other.
+    pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
+        Self(statuses.into_iter().fold(0, |chosen, status| chosen | 1 << status as u8))
+    }
+
+    /// Reads a wire's list, where an empty one chooses all. What no instance ever has chooses nothing: a list of
+    /// `CONTINUED_AS_NEW` alone, or of numbers that are no status, fits no instance.
+    pub fn from_wire(list: &[i32]) -> Self {
+        if list.is_empty() {
+            return Self::ANY;
+        }
+        let known = list.iter().filter_map(|number| Wire::try_from(*number).ok());
+        Self::of(known.filter_map(Status::from_wire))
+    }
+
+    /// Whether it is one of them.
+    pub const fn contains(self, status: Status) -> bool {
+        self.0 & 1 << status as u8 != 0
+    }
+}
+
+impl Default for Statuses {
+    fn default() -> Self {
+        Self::ANY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_chooses_all_and_one_that_no_instance_fits_chooses_none() {
+        let chosen = |list: &[i32]| {
+            let chosen = Statuses::from_wire(list);
+            Status::ALL.into_iter().filter(|status| chosen.contains(*status)).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(&[]), Status::ALL);
+        assert_eq!(chosen(&[Wire::Failed.into(), 99, Wire::Failed.into()]), [Status::Failed]);
+        assert_eq!(chosen(&[Wire::ContinuedAsNew.into()]), []);
+        assert_eq!(chosen(&[99, -1]), []);
+    }
+}

@@ -5,7 +5,7 @@ use super::world::{World, life, status};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 use taskhub::emulator::engine::command::{Command, ListIds, Query, Reply, Stats};
-use taskhub::model::{InstanceId, Status, Timestamp};
+use taskhub::model::{InstanceId, Status, Statuses, Timestamp};
 use taskhub::wire::{self, HistoryEvent};
 
 /// What was seen last.
@@ -217,8 +217,12 @@ impl World {
         for wanted in Status::ALL {
             let fit: Vec<_> = states.iter().filter(|state| status(state) == wanted).cloned().collect();
             assert_eq!(self.stats().instances[wanted as usize], fit.len());
-            let query =
-                Query { statuses: vec![wanted], page_size: 1_000, payloads: true, ..Query::default() };
+            let query = Query {
+                statuses: Statuses::of([wanted]),
+                page_size: 1_000,
+                payloads: true,
+                ..Query::default()
+            };
             assert_eq!(self.quietly(Command::Query(query)), Reply::States { states: fit, next: None });
         }
         for state in states {

@@ -13,7 +13,7 @@ use taskhub::emulator::engine::command::{
 };
 use taskhub::emulator::engine::record::Record;
 use taskhub::emulator::engine::{Config, Engine};
-use taskhub::model::{InstanceId, Status, Timestamp};
+use taskhub::model::{InstanceId, Status, Statuses, Timestamp};
 use taskhub::wire::{self, HistoryEvent, work_item::Request};
 
 pub(crate) const INSTANCES: u8 = 5;
@@ -128,7 +128,7 @@ impl World {
             Step::Purge { who, recursive } => self.purge(&instance(who), recursive),
             Step::PurgeEnded => {
                 let target = PurgeTarget::Filter {
-                    statuses: vec![Status::Completed, Status::Running],
+                    statuses: Statuses::of([Status::Completed, Status::Running]),
                     created_from: None,
                     created_to: None,
                     at_most: 2,
@@ -494,7 +494,7 @@ impl World {
 }
 
 fn config(seed: u128) -> Config {
-    Config { seed, stream_history_above: 600, batch: 5, ..Config::default() }
+    Config { seed, turn_bytes: 600, batch: 5, ..Config::default() }
 }
 
 /// The `which`-th of so many.

@@ -93,6 +93,10 @@ async fn r32_a_purge_by_filter_deletes_exactly_what_has_ended_in_the_range_and_s
     assert_eq!(purge_by(&hub, filter(just_before, from, &[Is::Terminated])).await, 0);
     assert_eq!(purge_by(&hub, filter(from, to, &[Is::Completed])).await, 1, "the end is exclusive");
     assert!(hub.state(&first.instance_id).await.is_none());
+    let never = filter(from, None, &[Is::ContinuedAsNew, Is::Running]);
+    assert_eq!(purge_by(&hub, never).await, 0, "no ended instance has such a status");
+    let nonsense = wire::PurgeInstanceFilter { runtime_status: vec![99], ..filter(from, None, &[]) };
+    assert_eq!(purge_by(&hub, nonsense).await, 0, "what is no status is not every status");
     assert_eq!(purge_by(&hub, filter(from, None, &[Is::Running, Is::Failed])).await, 1);
     assert!(hub.state(&second.instance_id).await.is_none());
     assert_eq!(purge_by(&hub, filter(from, None, &[])).await, 1, "no status means every end");

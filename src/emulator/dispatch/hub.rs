@@ -129,17 +129,20 @@ impl Hub {
         }
     }
 
-    /// Sends a health ping to every stream that has been silent for `silence`.
-    pub(super) fn ping(&mut self, now: Timestamp, silence: Duration) {
+    /// Sends a health ping to every stream that has been silent for `silence`, and says when the next one may be due.
+    pub(super) fn ping(&mut self, now: Timestamp, silence: Duration) -> Timestamp {
         use crate::wire::{HealthPing, WorkItem, work_item::Request};
         let request = Some(Request::HealthPing(HealthPing {}));
         let ping: Bytes = WorkItem { request, ..WorkItem::default() }.encode_to_vec().into();
+        let mut longest_silent = now;
         for outlet in self.streams.values_mut() {
             if now.since(outlet.last) >= silence {
                 outlet.last = now;
                 let _ = outlet.items.send(ping.clone());
             }
+            longest_silent = longest_silent.min(outlet.last);
         }
+        longest_silent.plus(silence)
     }
 
     /// Ends every stream and answers everybody who waits.

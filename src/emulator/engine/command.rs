@@ -1,6 +1,6 @@
 //! Names everything that can be asked of a hub, and everything it can answer.
 
-use crate::model::{InstanceId, InvalidId, Status, Timestamp};
+use crate::model::{InstanceId, InvalidId, Status, Statuses, Timestamp};
 use crate::wire;
 use bytes::Bytes;
 
@@ -272,8 +272,8 @@ pub struct Offer {
 /// Which instances to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// With one of these statuses; empty for all.
-    pub statuses: Vec<Status>,
+    /// With one of these statuses.
+    pub statuses: Statuses,
     /// Created at or after.
     pub created_from: Option<Timestamp>,
     /// Created before.
@@ -291,8 +291,8 @@ pub struct Query {
 /// Which ended instances to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListIds {
-    /// With one of these statuses; empty for every terminal one.
-    pub statuses: Vec<Status>,
+    /// With one of these statuses; only those that are terminal fit.
+    pub statuses: Statuses,
     /// Ended at or after.
     pub completed_from: Option<Timestamp>,
     /// Ended before.
@@ -331,8 +331,8 @@ pub enum PurgeTarget {
     Batch(Vec<InstanceId>),
     /// Every ended instance that fits.
     Filter {
-        /// With one of these statuses; empty for every terminal one.
-        statuses: Vec<Status>,
+        /// With one of these statuses; only those that are terminal fit.
+        statuses: Statuses,
         /// Created at or after.
         created_from: Option<Timestamp>,
         /// Created before.

@@ -170,6 +170,7 @@ impl Engine {
         let completion = self.entities.complete(&id, number, answer, now, &mut mint, &mut decision);
         match completion {
             Ok(Completion::Applied | Completion::Stale) => {
+                self.batches_given_back.remove(&id);
                 self.consume(lease);
                 self.absorb(decision, now);
                 Ok(Reply::Done)

@@ -250,7 +250,7 @@ impl Engine {
                 let instance = self.instances.get_mut(id);
                 instance.and_then(|i| i.activities.get_mut(task)).map(|activity| &mut activity.given_back)
             }
-            Work::Batch(_) => None,
+            Work::Batch(id) => Some(self.batches_given_back.entry(id.clone()).or_default()),
         };
         let times = given_back.map_or(0, |times| {
             *times = times.saturating_add(1);

@@ -31,7 +31,7 @@ impl Engine {
             }
             PurgeTarget::Batch(ids) => ids.iter().map(|id| self.purge_one(id, recursive, now)).sum(),
             PurgeTarget::Filter { statuses, created_from, created_to, at_most } => {
-                let found = self.index.ended_and_created(&statuses, created_from, created_to, at_most);
+                let found = self.index.ended_and_created(statuses, created_from, created_to, at_most);
                 more = found.len() >= at_most;
                 found.iter().map(|id| self.purge_one(id, recursive, now)).sum()
             }

@@ -1,4 +1,5 @@
 //! Tells the engine's stories: a client and a worker that are values, and a clock that stands still.
 
 mod fixture;
+mod rests;
 mod turns;

@@ -41,7 +41,7 @@ impl Engine {
         self.work.class(WorkKind::Turn, &started.name, started.version.as_deref())
     }
 
-    /// Hands a turn of `id` to a stream: everything in its inbox, and a moment.
+    /// Hands a turn of `id` to a stream: what is in its inbox, as much as one message may hold, and a moment.
     pub(super) fn turn_for(
         &mut self,
         stream: StreamId,
@@ -53,19 +53,24 @@ impl Engine {
         let instance = self.instances.get(id)?;
         // The orchestrator's clock: never before that of the turn before.
         let at = now.max(instance.clock);
+        let most = self.config.turn_bytes;
+        let past_len = instance.history.framed().len();
         let past = if instance.rewinding.is_some() || instance.history.len() == 0 {
             Past::Embedded
         } else if offer.sticky && instance.kept_by == Some(stream) {
             Past::Kept
-        } else if offer.history_streaming
-            && instance.history.framed().len() > self.config.stream_history_above
-        {
+        } else if offer.history_streaming && past_len + inbox_len(instance, most) > most {
             Past::Streamed
         } else {
             Past::Embedded
         };
-        let new_events = if instance.rewinding.is_some() { 0 } else { instance.inbox.len() };
-        let item = turn_item(id, instance, at, past, &token);
+        let room = match past {
+            // A past that is too long for a worker that cannot fetch it is sent all the same: there is no other way.
+            Past::Embedded if past_len < most => most - past_len,
+            Past::Embedded | Past::Streamed | Past::Kept => most,
+        };
+        let new_events = if instance.rewinding.is_some() { 0 } else { fitting(instance, room) };
+        let item = turn_item(id, instance, at, past, new_events, &token);
         let held = Turn {
             id: id.clone(),
             execution: instance.execution.clone(),
@@ -78,7 +83,36 @@ impl Engine {
     }
 }
 
-fn turn_item(id: &InstanceId, instance: &Instance, at: Timestamp, past: Past, token: &str) -> Bytes {
+/// How many events of an inbox fit into so many bytes; the first one always does. The others wait for the next turn.
+fn fitting(instance: &Instance, room: usize) -> usize {
+    let mut len = 0;
+    let fit = instance.inbox.iter().take_while(|arrived| {
+        len += framed_len(arrived.event.len());
+        len <= room
+    });
+    fit.count().max(1).min(instance.inbox.len())
+}
+
+/// How many bytes an inbox has; it is not counted further than `most`.
+fn inbox_len(instance: &Instance, most: usize) -> usize {
+    let mut len = 0;
+    for arrived in &instance.inbox {
+        len += framed_len(arrived.event.len());
+        if len > most {
+            break;
+        }
+    }
+    len
+}
+
+fn turn_item(
+    id: &InstanceId,
+    instance: &Instance,
+    at: Timestamp,
+    past: Past,
+    new_events: usize,
+    token: &str,
+) -> Bytes {
     let mut properties = BTreeMap::new();
     if past == Past::Kept {
         #[expect(clippy::cast_precision_loss, reason = "no history has 2^52 events")]
@@ -103,7 +137,7 @@ fn turn_item(id: &InstanceId, instance: &Instance, at: Timestamp, past: Past, to
     // A rewind is exactly two events; whatever else has arrived waits (wire-semantics C.10).
     let arrived: Vec<&Bytes> = match &instance.rewinding {
         Some(rewinding) => vec![&rewinding.event],
-        None => instance.inbox.iter().map(|arrived| &arrived.event).collect(),
+        None => instance.inbox.iter().take(new_events).map(|arrived| &arrived.event).collect(),
     };
     let new = std::iter::once(&begins).chain(arrived);
     let new_len: usize = new.clone().map(|event| framed_len(event.len())).sum();

@@ -2,8 +2,8 @@
 
 use super::Service;
 use crate::emulator::engine::command::{Command, EntityQuery, ListIds, PurgeTarget, Query, Refusal};
-use crate::model::{InstanceId, Status, Timestamp};
-use crate::wire::{self, OrchestrationStatus, purge_instances_request::Request as Target};
+use crate::model::{InstanceId, Statuses, Timestamp};
+use crate::wire::{self, purge_instances_request::Request as Target};
 
 /// How many instances are on a page where the client does not say, and how many at the most.
 const PAGE: usize = 100;
@@ -21,10 +21,6 @@ fn invalid(what: impl Into<String>) -> Refusal {
 
 fn page(asked: i32) -> usize {
     usize::try_from(asked).ok().filter(|asked| *asked > 0).map_or(PAGE, |asked| asked.min(MOST_ON_A_PAGE))
-}
-
-fn statuses(wire: impl Iterator<Item = OrchestrationStatus>) -> Vec<Status> {
-    wire.filter_map(Status::from_wire).collect()
 }
 
 fn moment(wire: Option<prost_types::Timestamp>) -> Option<Timestamp> {
@@ -94,7 +90,7 @@ pub(super) fn get(request: wire::GetInstanceRequest) -> Command {
 pub(super) fn query(request: wire::QueryInstancesRequest) -> Command {
     let query = request.query.unwrap_or_default();
     Command::Query(Query {
-        statuses: statuses(query.runtime_status()),
+        statuses: Statuses::from_wire(&query.runtime_status),
         created_from: moment(query.created_time_from),
         created_to: moment(query.created_time_to),
         page_size: page(query.max_instance_count),
@@ -106,7 +102,7 @@ pub(super) fn query(request: wire::QueryInstancesRequest) -> Command {
 
 pub(super) fn list_ids(request: wire::ListInstanceIdsRequest) -> Command {
     Command::ListIds(ListIds {
-        statuses: statuses(request.runtime_status()),
+        statuses: Statuses::from_wire(&request.runtime_status),
         completed_from: moment(request.completed_time_from),
         completed_to: moment(request.completed_time_to),
         page_size: page(request.page_size),
@@ -151,7 +147,7 @@ pub(super) fn purge(
         }
         Some(Target::PurgeInstanceFilter(filter)) => {
             let target = PurgeTarget::Filter {
-                statuses: statuses(filter.runtime_status()),
+                statuses: Statuses::from_wire(&filter.runtime_status),
                 created_from: moment(filter.created_time_from),
                 created_to: moment(filter.created_time_to),
                 at_most: PURGE_SLICE,

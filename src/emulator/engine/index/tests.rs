@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::emulator::engine::command::{ListIds, Query, Refusal};
+use crate::model::Statuses;
 
 fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
@@ -72,7 +73,7 @@ fn a_query_by_status_prefix_and_range_lists_what_fits_all_three() {
         ("other", completed(12, 20)),
     ]);
     let query = Query {
-        statuses: vec![Status::Completed],
+        statuses: Statuses::of([Status::Completed]),
         created_from: Some(at(10)),
         created_to: Some(at(13)),
         id_prefix: "job-".into(),
@@ -137,8 +138,11 @@ fn a_token_that_no_page_gave_is_refused() {
 #[test]
 fn a_purge_by_filter_is_offered_ended_instances_only() {
     let index = hub(&[("a", running(1)), ("b", completed(2, 3)), ("c", failed(3, 4)), ("d", failed(9, 10))]);
-    assert_eq!(index.ended_and_created(&[], None, Some(at(9)), 10), [id("b"), id("c")]);
-    assert_eq!(index.ended_and_created(&[Status::Failed, Status::Running], None, None, 1), [id("c")]);
+    assert_eq!(index.ended_and_created(Statuses::ANY, None, Some(at(9)), 10), [id("b"), id("c")]);
+    assert_eq!(
+        index.ended_and_created(Statuses::of([Status::Failed, Status::Running]), None, None, 1),
+        [id("c")]
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::merge::Merged;
 use super::{Index, Key};
 use crate::emulator::engine::command::{ListIds, Query, Refusal};
-use crate::model::{InstanceId, Status, Timestamp};
+use crate::model::{InstanceId, Status, Statuses, Timestamp};
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -63,23 +63,23 @@ impl Index {
                 });
             }
         };
-        let sets = statuses(&list.statuses).filter(|status| status.is_terminal());
+        let sets = statuses(list.statuses).filter(|status| status.is_terminal());
         let sets = sets.map(|status| &self.ended[status as usize]);
         let keys = in_range(sets, list.completed_from, list.completed_to, after);
         let page = take(keys.map(|key| (key, true)), list.page_size);
         Ok(finish(page, |(at, id)| Cursor::Ended(*at, id.clone()), |(_, id)| id))
     }
 
-    /// The first ended instances of those statuses (every terminal one where none is named) that were created in the
+    /// The first ended instances of those statuses that were created in the
     /// range, oldest first: what a purge by filter deletes.
     pub fn ended_and_created(
         &self,
-        wanted: &[Status],
+        wanted: Statuses,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         at_most: usize,
     ) -> Vec<InstanceId> {
-        let sets = TERMINAL.into_iter().filter(|status| wanted.is_empty() || wanted.contains(status));
+        let sets = TERMINAL.into_iter().filter(|status| wanted.contains(*status));
         let sets = sets.map(|status| &self.created[status as usize]);
         in_range(sets, from, to, None).take(at_most).map(|(_, id)| id.clone()).collect()
     }
@@ -92,7 +92,7 @@ impl Index {
     }
 
     fn by_creation(&self, query: &Query, after: Option<Key>) -> Page {
-        let sets = statuses(&query.statuses).map(|status| &self.created[status as usize]);
+        let sets = statuses(query.statuses).map(|status| &self.created[status as usize]);
         let keys = in_range(sets, query.created_from, query.created_to, after);
         let keys = keys.map(|key| (key, key.1.as_str().starts_with(&query.id_prefix)));
         finish(take(keys, query.page_size), |(at, id)| Cursor::Created(*at, id.clone()), |(_, id)| id)
@@ -115,7 +115,7 @@ impl Index {
             Some(after) if after.as_str() >= query.id_prefix.as_str() => Bound::Excluded(after.as_str()),
             Some(_) | None => Bound::Included(query.id_prefix.as_str()),
         };
-        let maps = statuses(&query.statuses).map(|status| &self.named[status as usize]);
+        let maps = statuses(query.statuses).map(|status| &self.named[status as usize]);
         let walks: Vec<_> = maps.map(|map| map.range::<str, _>((from, Bound::Unbounded))).collect();
         Merged::of(walks).take_while(|(id, _)| id.as_str().starts_with(&query.id_prefix))
     }
@@ -129,7 +129,7 @@ impl Index {
         if query.created_from.is_none() && query.created_to.is_none() {
             return true;
         }
-        let sets = statuses(&query.statuses).map(|status| &self.created[status as usize]);
+        let sets = statuses(query.statuses).map(|status| &self.created[status as usize]);
         let mut created = in_range(sets, query.created_from, query.created_to, None).take(MOST_PASSED);
         let mut named = self.named_so(query, None).take(MOST_PASSED);
         loop {
@@ -143,8 +143,8 @@ impl Index {
 }
 
 /// The statuses asked for, each once; all where none is named.
-fn statuses(wanted: &[Status]) -> impl Iterator<Item = Status> {
-    Status::ALL.into_iter().filter(move |status| wanted.is_empty() || wanted.contains(status))
+fn statuses(wanted: Statuses) -> impl Iterator<Item = Status> {
+    Status::ALL.into_iter().filter(move |status| wanted.contains(*status))
 }
 
 /// Keys from `from`, inclusive, to `to`, exclusive, and after `after`.
