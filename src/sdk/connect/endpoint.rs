@@ -14,7 +14,8 @@ pub struct Endpoint {
 impl Endpoint {
     /// Parses `http://host:port` (plain), `https://host:port` (TLS), or either without a port (80 and 443).
     ///
-    /// `grpc://` and `grpcs://` mean the same two. Without a scheme it is `https://`, as in the official SDKs.
+    /// `grpc://` and `grpcs://` mean the same two. Without a scheme it is `https://`, as in the official SDKs; on this
+    /// machine, where an emulator would be meant, it has to be said.
     ///
     /// # Errors
     ///
@@ -52,7 +53,14 @@ impl Endpoint {
             (None, true) => 443,
             (None, false) => 80,
         };
-        Ok(Self { tls, host: authority.host().to_owned(), port })
+        let read = Self { tls, host: authority.host().to_owned(), port };
+        // With TLS it would fail far from here, and an emulator has none.
+        if read.is_loopback() && !raw.contains("://") {
+            return Err(wrong(
+                "it has no scheme and is on this machine; http:// before it reaches an emulator",
+            ));
+        }
+        Ok(read)
     }
 
     /// Whether it speaks TLS.
@@ -120,7 +128,7 @@ mod tests {
     #[test]
     fn without_a_scheme_it_is_tls() {
         reads_as("s.westus.durabletask.io", "https://s.westus.durabletask.io:443");
-        reads_as("localhost:8080", "https://localhost:8080");
+        reads_as("box:8080", "https://box:8080");
     }
 
     #[test]
@@ -134,6 +142,8 @@ mod tests {
             ("http://localhost:8080/hub", "path"),
             ("http://me@localhost:8080", "user name"),
             ("http://local host", "host:port"),
+            ("127.0.0.1:8080", "http:// before it"),
+            ("localhost", "http:// before it"),
         ] {
             let error = Endpoint::parse(raw).unwrap_err().to_string();
             assert!(error.contains(part), "{raw:?}: {error}");
