@@ -6,10 +6,11 @@
 mod door;
 
 use pretty_assertions::assert_eq;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use taskhub::clock::ManualClock;
-use taskhub::emulator::Emulator;
+use taskhub::emulator::{Emulator, MissingHub};
 use taskhub::model::Timestamp;
 use taskhub::wire::{
     self, orchestrator_action::OrchestratorActionType as Action,
@@ -201,21 +202,49 @@ async fn a_stop_ends_a_thousand_streams_with_unavailable_and_answers_who_waits()
 
 #[tokio::test]
 async fn plain_http_on_the_grpc_port_is_told_what_speaks_there() {
-    let emulator = Emulator::builder().health_port(0).start().await.unwrap();
-    let mut socket = tokio::net::TcpStream::connect(emulator.address()).await.unwrap();
-    socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    // Everywhere, to see that an address is named at which one finds it.
+    let everywhere = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let emulator = Emulator::builder().host(everywhere).health_port(0).start().await.unwrap();
+    let loopback = |address: SocketAddr| SocketAddr::from(([127, 0, 0, 1], address.port()));
+    let answer = asked(loopback(emulator.address()), "/", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let health = loopback(emulator.health_address().unwrap());
+    assert!(answer.contains("gRPC") && answer.contains(&format!("http://{health}/healthz")), "{answer}");
+    for (path, status) in [("/", "200"), ("/healthz", "204"), ("/v1/taskhubs/ping", "200")] {
+        let answer = asked(health, path, b"").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
+}
+
+/// What a server answers to one plain request with a further header.
+async fn asked(address: SocketAddr, path: &str, header: &[u8]) -> String {
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    socket.write_all(&[request.as_bytes(), header, b"\r\n"].concat()).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
-    assert!(answer.contains("gRPC") && answer.contains("/healthz"), "{answer}");
-    let health = emulator.health_address().unwrap();
-    for (path, status) in [("/", "200"), ("/healthz", "204"), ("/v1/taskhubs/ping", "200")] {
-        let mut socket = tokio::net::TcpStream::connect(health).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    answer
+}
+
+#[tokio::test]
+async fn a_ping_of_a_hub_is_answered_as_grpc_would_find_it() {
+    let (dynamic, lenient, strict) = (true, MissingHub::Default, MissingHub::Reject);
+    for (dynamic, missing, header, status) in [
+        (false, lenient, "", "200"),
+        (false, lenient, "x-taskhub: orders\r\n", "200"),
+        (false, lenient, "x-taskhub: default\r\n", "404"),
+        (dynamic, lenient, "x-taskhub: new\r\n", "200"),
+        (dynamic, lenient, "x-taskhub: \u{ff}\r\n", "400"),
+        (false, strict, "", "400"),
+    ] {
+        let builder = Emulator::builder().hubs(["orders", "billing"]).health_port(0);
+        let emulator = builder.dynamic_hubs(dynamic).missing_hub(missing).start().await.unwrap();
+        assert_eq!(emulator.connection_string(), emulator.connection_string_for("orders"));
+        let answer = asked(emulator.health_address().unwrap(), "/v1/taskhubs/ping", header.as_bytes()).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{dynamic}, {missing:?}, {header:?}: {answer}"
+        );
     }
 }
 

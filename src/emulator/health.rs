@@ -3,11 +3,11 @@
 //! Scripts ask in many ways (`GET /`, `/health`, `/healthz`, a ping of one hub); all of them get an answer.
 
 use super::service::Hubs;
-use crate::model::HubName;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use tonic::Code;
 
 /// The routes of the health port.
 pub(super) fn router(hubs: Hubs) -> Router {
@@ -19,11 +19,16 @@ pub(super) fn router(hubs: Hubs) -> Router {
         .with_state(hubs)
 }
 
-/// Whether the hub named by `x-taskhub` exists; `default` where none is named.
-async fn ping(State(hubs): State<Hubs>, headers: HeaderMap) -> (StatusCode, String) {
-    let named = headers.get("x-taskhub").and_then(|name| name.to_str().ok()).unwrap_or("default");
-    match hubs.get(&HubName::new(named)) {
-        Some(_) => (StatusCode::OK, String::new()),
-        None => (StatusCode::NOT_FOUND, format!("Task hub not found: {named}\n")),
+/// Whether a gRPC request with the hub of `x-taskhub`, or with none, would find one.
+async fn ping(State(hubs): State<Hubs>, mut headers: HeaderMap) -> (StatusCode, String) {
+    headers.remove("taskhub");
+    if let Some(named) = headers.remove("x-taskhub") {
+        headers.insert("taskhub", named);
     }
+    let Err(refused) = hubs.of(&headers) else { return (StatusCode::OK, String::new()) };
+    let status = match refused.code() {
+        Code::NotFound => StatusCode::NOT_FOUND,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    (status, format!("{}\n", refused.message()))
 }

@@ -20,6 +20,17 @@ pub struct Emulator {
     pub(super) thread: Option<JoinHandle<()>>,
 }
 
+/// Where somebody on this machine reaches what listens there: on loopback, where it listens everywhere.
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,21 +81,12 @@ impl Emulator {
 
     /// Where it listens, as a URL: `http://127.0.0.1:12345`. Where it listens everywhere, loopback is named.
     pub fn endpoint(&self) -> String {
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        format!("http://{address}")
+        format!("http://{}", reachable(self.address))
     }
 
-    /// The official connection string of the hub that is named first, usually `default`.
+    /// The official connection string of the hub that was named first, usually `default`.
     pub fn connection_string(&self) -> String {
-        let hubs = self.hubs.all();
-        let first = hubs.iter().find(|(name, _)| *name == HubName::new("default")).or(hubs.first());
-        self.connection_string_for(first.map_or("default", |(name, _)| name.as_str()))
+        self.connection_string_for(self.hubs.first().as_str())
     }
 
     /// The official connection string of a hub.

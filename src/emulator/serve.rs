@@ -5,7 +5,7 @@
 
 use super::builder::EmulatorBuilder;
 use super::engine::Config;
-use super::running::StartError;
+use super::running::{StartError, reachable};
 use super::service::{Front, Hubs, NewHub, Service};
 use super::{dispatch, health};
 use crate::clock::{Clock as _, WallClock};
@@ -54,7 +54,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let hubs = Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub);
     let service = Service { hubs: hubs.clone(), clock: how.clock.clone(), max_payload: how.max_payload };
     let hint = match health_address {
-        Some(health) => format!("Health is on http://{health}/healthz."),
+        Some(health) => format!("Health is on http://{}/healthz.", reachable(health)),
         None => "Whether it is up, grpc.health.v1 says.".to_owned(),
     };
     let (stop, stopped) = oneshot::channel::<()>();

@@ -35,6 +35,11 @@ impl Hubs {
         Self { known: Arc::new(Mutex::new(known)), make, first, dynamic, missing }
     }
 
+    /// The first that was named.
+    pub(in crate::emulator) fn first(&self) -> &HubName {
+        &self.first
+    }
+
     /// The hub of that name, if there is one.
     pub(in crate::emulator) fn get(&self, name: &HubName) -> Option<Handle> {
         self.known().get(name).cloned()
@@ -45,7 +50,7 @@ impl Hubs {
     }
 
     /// The hub that a request is for (wire-semantics A.2).
-    pub(super) fn of(&self, headers: &HeaderMap) -> Result<Handle, Status> {
+    pub(in crate::emulator) fn of(&self, headers: &HeaderMap) -> Result<Handle, Status> {
         let name = self.name(headers)?;
         let mut known = self.known();
         if let Some(hub) = known.get(&name) {
