@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 #![expect(unreachable_pub, reason = "the stories share what stands in for a scheduler")]
 
+#[path = "sdk/cancelled.rs"]
+mod cancelled;
 #[path = "sdk/connection.rs"]
 mod connection;
 #[path = "sdk/identity.rs"]

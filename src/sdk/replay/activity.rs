@@ -4,7 +4,7 @@ use crate::wire;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// The tag that says which attempt this is, from the second on.
@@ -88,24 +88,37 @@ impl ActivityContext {
         }
     }
 
-    /// Whether the result is no longer wanted: the worker is stopping, or the caller is gone.
+    /// Whether the result is no longer wanted: the caller has ended, or the worker has stopped without waiting longer.
+    ///
+    /// The protocol does not tell a worker that a caller has ended, so the worker looks every few seconds, from the first
+    /// time on that an activity asks.
     pub fn is_cancelled(&self) -> bool {
+        self.0.cancellation.ask();
         self.0.cancellation.is_cancelled()
     }
 
-    /// Waits until the result is no longer wanted.
+    /// Waits until the result is no longer wanted, as [`ActivityContext::is_cancelled`] says.
     pub fn cancelled(&self) -> Cancelled {
+        self.0.cancellation.ask();
         Cancelled(self.0.cancellation.clone())
     }
 }
 
 /// A wish to stop, shared by whoever wishes and whoever may stop. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Cancellation(Arc<Mutex<Wish>>);
+pub struct Cancellation(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    wish: Mutex<Wish>,
+    /// Whoever wishes it there wishes it here.
+    above: Option<Cancellation>,
+}
 
 #[derive(Debug, Default)]
 struct Wish {
     cancelled: bool,
+    asked: bool,
     waiting: Vec<Waker>,
 }
 
@@ -115,10 +128,20 @@ impl Cancellation {
         Self::default()
     }
 
+    /// A wish of its own, which this one includes.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Shared { wish: Mutex::default(), above: Some(self.clone()) }))
+    }
+
+    fn wish(&self) -> MutexGuard<'_, Wish> {
+        self.0.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Wishes it, once and for all.
     pub fn cancel(&self) {
         let waiting = {
-            let mut wish = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut wish = self.wish();
             wish.cancelled = true;
             std::mem::take(&mut wish.waiting)
         };
@@ -127,7 +150,16 @@ impl Cancellation {
 
     /// Whether somebody wishes it.
     pub fn is_cancelled(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).cancelled
+        self.wish().cancelled || self.0.above.as_ref().is_some_and(Self::is_cancelled)
+    }
+
+    /// Whether somebody has asked: nobody need find out otherwise.
+    pub fn is_asked_for(&self) -> bool {
+        self.wish().asked
+    }
+
+    fn ask(&self) {
+        self.wish().asked = true;
     }
 }
 
@@ -140,12 +172,16 @@ impl Future for Cancelled {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut wish = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if wish.cancelled {
-            return Poll::Ready(());
-        }
-        if !wish.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wish.waiting.push(cx.waker().clone());
+        let mut next = Some(&self.0);
+        while let Some(cancellation) = next {
+            let mut wish = cancellation.wish();
+            if wish.cancelled {
+                return Poll::Ready(());
+            }
+            if !wish.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                wish.waiting.push(cx.waker().clone());
+            }
+            next = cancellation.0.above.as_ref();
         }
         Poll::Pending
     }

@@ -57,6 +57,7 @@ impl Life {
             flight: flight.clone(),
             stopping: self.stopping.clone(),
             elsewhere: self.options.runtime.clone(),
+            clock: Arc::clone(&clock),
         };
         let filters = self.options.filters.then(|| self.registry.filters());
         // A scheduler far away takes longer to answer than anybody should stay awake for.

@@ -2,12 +2,18 @@
 
 use super::answer::Line;
 use super::flight::Flight;
-use crate::model::failure;
+use crate::clock::Clock;
+use crate::model::{Status, failure};
 use crate::sdk::registry::{ActivityResult, ActivityRunner, Registry};
 use crate::sdk::replay::{ActivityContext, Cancellation};
 use crate::wire;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// How often the caller of an activity that asks is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Performs the activities of one worker. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +25,7 @@ pub(super) struct Performer {
     pub(super) stopping: Cancellation,
     /// Where async activities run, if not on the worker's own runtime.
     pub(super) elsewhere: Option<Handle>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Performer {
@@ -33,13 +40,21 @@ impl Performer {
             ..Default::default()
         };
         let runner = self.registry.activity_runner(&request.name, request.version.as_deref());
-        let (line, stopping, elsewhere) = (self.line.clone(), self.stopping.clone(), self.elsewhere.clone());
+        let (line, clock) = (self.line.clone(), Arc::clone(&self.clock));
+        let (unwanted, elsewhere) = (self.stopping.child(), self.elsewhere.clone());
         tokio::spawn(async move {
             let outcome = match runner {
                 None => Err(Registry::activity_not_found(&request.name)),
                 Some(runner) => {
-                    let (context, input) = ActivityContext::of(request, stopping);
-                    perform(runner, context, input, elsewhere).await
+                    let caller = request.orchestration_instance.clone().unwrap_or_default();
+                    let (context, input) = ActivityContext::of(request, unwanted.clone());
+                    let performing = perform(runner, context, input, elsewhere);
+                    tokio::select! {
+                        biased;
+                        outcome = performing => outcome,
+                        // Made only for an activity that takes its time.
+                        never = async { Box::pin(watch_caller(&line, &*clock, caller, &unwanted)).await } => match never {},
+                    }
                 }
             };
             match outcome {
@@ -50,6 +65,34 @@ impl Performer {
             drop(ticket);
         });
     }
+}
+
+/// Looks every now and then whether the caller still wants the result, once the activity has asked; never ends.
+async fn watch_caller(
+    line: &Line,
+    clock: &dyn Clock,
+    caller: wire::OrchestrationInstance,
+    unwanted: &Cancellation,
+) -> Infallible {
+    let request = wire::GetInstanceRequest { instance_id: caller.instance_id, get_inputs_and_outputs: false };
+    while !unwanted.is_cancelled() {
+        clock.sleep_until(clock.now().plus(LOOK_EVERY)).await;
+        if unwanted.is_asked_for()
+            && let Ok(found) = line.stub().get_instance(request.clone()).await
+            && has_ended(&found.into_inner(), caller.execution_id.as_ref())
+        {
+            unwanted.cancel();
+        }
+    }
+    std::future::pending().await
+}
+
+/// Whether an execution is over: by its status, or because the instance has another one or is gone.
+fn has_ended(found: &wire::GetInstanceResponse, execution: Option<&String>) -> bool {
+    let Some(state) = found.orchestration_state.as_ref().filter(|_| found.exists) else { return true };
+    let status = Status::from_wire(state.orchestration_status());
+    let replaced = state.execution_id.as_ref().zip(execution).is_some_and(|(now, then)| now != then);
+    status.is_some_and(Status::is_terminal) || replaced
 }
 
 async fn perform(
