@@ -10,6 +10,8 @@
 #![cfg(all(feature = "emulator", feature = "sdk"))]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one event among many")]
 
+#[path = "wire/bare.rs"]
+mod bare;
 #[path = "wire/builders.rs"]
 mod builders;
 #[path = "wire/clients.rs"]

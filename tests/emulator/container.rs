@@ -49,9 +49,9 @@ async fn fresh() -> Result<(String, Running), String> {
     let endpoint = format!("http://127.0.0.1:{port}");
     // Not the first open port but the first answer counts.
     let answers = async {
+        // A try is a connection and a call; of no image is there another sign that it serves.
         while !matches!(Client::connect(&endpoint).await, Ok(client) if client.ping().await.is_ok()) {
-            let pause = std::future::pending::<()>();
-            let _ = tokio::time::timeout(Duration::from_millis(20), pause).await;
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, answers)

@@ -59,6 +59,13 @@ const DIFFERS: &[(&str, &str)] = &[
     ("r48_an_empty_category_beside_filters_takes_nothing_of_it", "not documented, and tested by no suite"),
 ];
 
+/// Rules of which these tests show a part only, and who shows the rest.
+const PARTLY: &[(&str, &str)] = &[(
+    "g34_hello_fan_out_timer_event_child_and_entity_run_in_one_hub",
+    "raw client only; `tests/interop` and `tests/interop/upstream.sh` run the Python and JavaScript SDKs; .NET, Java \
+     and Go are no part of this repository's runs",
+)];
+
 /// What the official suites said when they were last run; `tests/interop/upstream.sh` runs them.
 const SUITES: &str = "
 ## The official suites
@@ -134,7 +141,8 @@ fn every_rule_has_a_test() {
 #[test]
 fn every_difference_is_one_of_a_rule() {
     let tests: Vec<String> = rules().into_iter().map(|rule| rule.test).collect();
-    let stray: Vec<_> = DIFFERS.iter().filter(|(test, _)| !tests.iter().any(|is| is == test)).collect();
+    let noted = DIFFERS.iter().chain(PARTLY);
+    let stray: Vec<_> = noted.filter(|(test, _)| !tests.iter().any(|is| is == test)).collect();
     assert!(stray.is_empty(), "{stray:?}");
 }
 
@@ -153,18 +161,20 @@ fn the_compatibility_table_lists_every_rule() {
         std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).expect("docs can be made");
         std::fs::write(TABLE, table(&rules, &passed)).expect("the table can be written");
     }
-    let table = std::fs::read_to_string(TABLE).unwrap_or_default();
-    let rows: Vec<&str> =
-        table.lines().filter(|line| line.starts_with("| G") || line.starts_with("| R")).collect();
-    let stale = "docs/compatibility.md is stale; run GOLDEN=write cargo test --test wire -- compatibility";
-    assert_eq!(rows.len(), rules.len(), "{stale}");
-    for (row, rule) in rows.iter().zip(&rules) {
-        assert!(row.starts_with(&format!("| {} | {} |", rule.number, rule.sentence)), "{stale}: {row}");
-    }
+    // Every rule passes where all tests do, so the file is known to its last word without a second run of them.
+    let all_pass = rules.iter().map(|rule| (rule.test.clone(), true)).collect();
+    let (is, due) = (std::fs::read_to_string(TABLE).unwrap_or_default(), table(&rules, &all_pass));
+    let stray = is.lines().zip(due.lines()).find(|(is, due)| is != due);
+    assert!(
+        is == due,
+        "docs/compatibility.md is stale, or was written when a rule did not pass; run GOLDEN=write cargo test --test \
+         wire -- compatibility; the first line that differs, as it is and as it is due: {stray:?}"
+    );
 }
 
 fn table(rules: &[Rule], passed: &BTreeMap<String, bool>) -> String {
     let differs: BTreeMap<&str, &str> = DIFFERS.iter().copied().collect();
+    let partly: BTreeMap<&str, &str> = PARTLY.iter().copied().collect();
     let mut text = String::from(
         "# Compatibility\n\n\
          What a worker or client in any language may expect of the emulator, rule by rule. Each rule is the name of a\n\
@@ -172,17 +182,24 @@ fn table(rules: &[Rule], passed: &BTreeMap<String, bool>) -> String {
          acceptance list, R1 to R59 what the official suites of the SDKs ask for.\n\n\
          This file is written by the tests: `GOLDEN=write cargo test --test wire -- compatibility`. To hold another\n\
          endpoint to the same rules set `TASKHUB_WIRE_ENDPOINT` and `TASKHUB`.\n\n\
-         Where the service's behaviour is not documented, or ours departs from it, the choice stands behind \"differs\".\n\n\
+         Where the service's behaviour is not documented, or ours departs from it, the choice stands behind \"differs\".\n\
+         Where these tests show a part of a rule only, \"partial\" says which, and who shows the rest.\n\n\
+         Comments in the code that cite `wire-semantics` and a number mean the protocol notes of this project, which are\n\
+         kept outside of it; each rule of them that matters has its G or R number here.\n\n\
          | rule | sentence | verdict |\n| --- | --- | --- |\n",
     );
     for Rule { number, sentence, test } in rules {
-        let verdict = match (passed.get(test), differs.get(test.as_str())) {
-            (Some(true), None) => "pass".to_owned(),
-            (Some(true), Some(why)) => format!("pass; differs: {why}"),
-            (Some(false), None) => "fail".to_owned(),
-            (Some(false), Some(why)) => format!("differs: {why}"),
-            (None, _) => "not run".to_owned(),
+        let mut verdict = match passed.get(test) {
+            Some(true) => if partly.contains_key(test.as_str()) { "partial" } else { "pass" }.to_owned(),
+            Some(false) => "fail".to_owned(),
+            None => "not run".to_owned(),
         };
+        if let Some(what) = partly.get(test.as_str()) {
+            let _ = write!(verdict, ": {what}");
+        }
+        if let Some(why) = differs.get(test.as_str()) {
+            let _ = write!(verdict, "; differs: {why}");
+        }
         let _ = writeln!(text, "| {number} | {sentence} | {verdict} |");
     }
     text.push_str(SUITES);

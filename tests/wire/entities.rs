@@ -158,7 +158,7 @@ async fn g30_a_lock_is_released_by_unlocking_completing_terminating_and_purging(
     let hub = Hub::fresh().await;
     let mut worker = hub.worker().await;
     let entity = hub.entity("lockable", "a");
-    for way in ["unlock", "complete", "terminate", "restart"] {
+    for way in ["unlock", "complete", "terminate", "restart", "purge"] {
         let id = hub.start(way, "Any").await;
         worker.turn_of(&id).await.act([lock(1, "s", &id, &[&entity])]).await;
         let granted = worker.turn_of(&id).await;
@@ -172,6 +172,11 @@ async fn g30_a_lock_is_released_by_unlocking_completing_terminating_and_purging(
                 hub.terminate(&id, "stopped").await;
                 worker.turn_of(&id).await.act([]).await;
             }
+            "purge" => {
+                granted.act([]).await;
+                // Only an entity can be purged while it is locked; an instance that runs cannot.
+                hub.purge(&entity, false).await;
+            }
             _ => {
                 granted.act([]).await;
                 let replaced =
@@ -183,6 +188,18 @@ async fn g30_a_lock_is_released_by_unlocking_completing_terminating_and_purging(
         let free = hub.transient(&entity).await.and_then(|entity| entity.locked_by);
         assert_eq!(free, None, "after {way}");
     }
+    // Who was terminated and purged while it stood in line is passed over.
+    let (holder, gone) = (hub.start("holder", "Any").await, hub.start("gone", "Any").await);
+    worker.turn_of(&holder).await.act([lock(1, "s", &holder, &[&entity])]).await;
+    let granted = worker.turn_of(&holder).await;
+    worker.turn_of(&gone).await.act([lock(1, "s", &gone, &[&entity])]).await;
+    hub.terminate(&gone, "stopped").await;
+    worker.turn_of(&gone).await.act([]).await;
+    hub.ended(&gone).await;
+    assert_eq!(hub.purge(&gone, false).await, 1);
+    granted.finish("done").await;
+    let free = hub.transient(&entity).await.and_then(|entity| entity.locked_by);
+    assert_eq!(free, None, "after a purge in line");
 }
 
 #[tokio::test]

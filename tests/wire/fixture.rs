@@ -1,5 +1,6 @@
 //! Gives every test a hub of its own, on an emulator in this process or on the endpoint it is told.
 
+use crate::bare::Bare;
 use crate::builders::now;
 use crate::worker::RawWorker;
 use std::future::Future;
@@ -18,6 +19,9 @@ use tonic::{Code, Request, Status};
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a test listens before it says that nothing came.
+///
+/// That something does not come has no event to wait for: a window is all there is. It can only let a mistake pass, and
+/// never fail what is right, however slow the machine.
 pub(crate) const QUIET: Duration = Duration::from_millis(250);
 
 /// Says which hub every call is for.
@@ -35,6 +39,9 @@ impl Interceptor for Named {
 
 /// The generated client, told which hub to name.
 pub(crate) type Raw = TaskHubSidecarServiceClient<InterceptedService<Channel, Named>>;
+
+/// The generated client over a connection without a timer.
+pub(crate) type Patient = TaskHubSidecarServiceClient<InterceptedService<Bare, Named>>;
 
 /// One hub, and what keeps its emulator running. Ids made by [`Hub::id`] are no other test's.
 #[derive(Clone)]
@@ -123,6 +130,14 @@ impl Hub {
         TaskHubSidecarServiceClient::with_interceptor(self.channel.clone(), Named(hub))
             .max_decoding_message_size(64 << 20)
             .max_encoding_message_size(64 << 20)
+    }
+
+    /// A raw client whose calls end when they are answered: it keeps no deadline of its own, as tonic's channels do.
+    pub(crate) async fn patient_client(&self) -> Patient {
+        let origin: http::Uri = self.endpoint.parse().expect("the endpoint is an address");
+        let hub = self.name.parse().expect("a hub's name is ASCII");
+        let bare = InterceptedService::new(Bare::connect(&origin).await, Named(Some(hub)));
+        TaskHubSidecarServiceClient::with_origin(bare, origin)
     }
 
     /// Stops the emulator while the hub's other parts still look at it; `false` where it is not ours to stop.
@@ -334,18 +349,19 @@ fn channel(endpoint: &str) -> Channel {
     Endpoint::from_shared(endpoint.to_owned()).expect("the endpoint is an address").connect_lazy()
 }
 
-/// Asks again, a bounded number of times, until the answer is there.
+/// Asks again until the answer is there; a round trip to the hub is all the time that passes between two questions.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut ask: impl FnMut() -> F,
 ) -> T {
-    for _ in 0..600 {
-        if let Some(answer) = ask().await {
-            return answer;
+    let answered = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
         }
-        let _ = tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await;
-    }
-    panic!("never came true: {what}")
+    };
+    tokio::time::timeout(PATIENCE, answered).await.unwrap_or_else(|_| panic!("never came true: {what}"))
 }
 
 /// The code a call was refused with.

@@ -2,7 +2,7 @@
 
 use crate::builders::{REQUEST, ask, complete, failure, later, lock, now, order, unlock};
 use crate::clients;
-use crate::fixture::{Hub, code, eventually, refusal};
+use crate::fixture::{Hub, code, refusal};
 use crate::worker::RawWorker;
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::operation_action::OperationActionType;
@@ -350,7 +350,7 @@ async fn r59_an_entity_that_starts_a_live_instance_again_changes_nothing() {
     let actions = vec![side_effect(OperationActionType::StartNewOrchestration(start))];
     let answer = wire::EntityBatchResult { actions, ..batch.answer(Some("1")) };
     batch.send(answer).await.expect("the answer is taken");
-    let state = eventually("the instance is there", || hub.state(&id)).await;
+    let state = hub.state(&id).await.expect("the instance is there");
     assert_eq!((state.name.as_str(), state.execution_id), ("Any", Some(turn.execution())));
     assert_eq!(code(clients::start_again(&hub, &id, None).await), Code::AlreadyExists);
 }

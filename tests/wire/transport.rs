@@ -89,6 +89,55 @@ async fn g02_a_limit_of_zero_means_unlimited() {
 }
 
 #[tokio::test]
+async fn g04_a_token_that_was_never_given_out_is_not_found_and_changes_nothing() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    let (entity, mut client) = (hub.entity("counter", "a"), hub.client());
+    hub.signal(&entity, "add", "1").await;
+    let batch = worker.batch().await;
+    worker.turn().await.act([call(1, "Work", "1")]).await;
+    let activity = worker.activity().await;
+    hub.raise(&id, "e", "1").await;
+    let turn = worker.turn().await;
+    let (before, seen) = (hub.history(&id).await, hub.state(&id).await);
+    // Nobody's, and one that is almost somebody's.
+    for token in ["6f2d".to_owned(), uuid::Uuid::nil().to_string(), format!("{}0", turn.token)] {
+        let invented = wire::OrchestratorResponse {
+            completion_token: token.clone(),
+            ..turn.answer(vec![complete(2, "invented")])
+        };
+        assert_eq!(code(client.complete_orchestrator_task(invented).await), Code::NotFound);
+        let invented = wire::ActivityResponse {
+            instance_id: id.clone(),
+            task_id: 1,
+            result: Some("invented".into()),
+            completion_token: token.clone(),
+            ..Default::default()
+        };
+        assert_eq!(code(client.complete_activity_task(invented).await), Code::NotFound);
+        let invented =
+            wire::EntityBatchResult { completion_token: token.clone(), ..batch.answer(Some("invented")) };
+        assert_eq!(code(client.complete_entity_task(invented).await), Code::NotFound);
+        let request = wire::AbandonOrchestrationTaskRequest { completion_token: token.clone() };
+        assert_eq!(code(client.abandon_task_orchestrator_work_item(request).await), Code::NotFound);
+        let request = wire::AbandonActivityTaskRequest { completion_token: token.clone() };
+        assert_eq!(code(client.abandon_task_activity_work_item(request).await), Code::NotFound);
+        let request = wire::AbandonEntityTaskRequest { completion_token: token };
+        assert_eq!(code(client.abandon_task_entity_work_item(request).await), Code::NotFound);
+    }
+    assert_eq!((hub.history(&id).await, hub.state(&id).await), (before, seen));
+    assert!(hub.entity_state(&entity).await.is_none());
+    assert!(worker.is_idle().await, "what is out was handed out again");
+    // All three are still out, under their own tokens.
+    batch.finish(Some("1")).await;
+    activity.finish("1").await;
+    turn.act([]).await;
+    worker.turn().await.finish("done").await;
+    assert_eq!(hub.ended(&id).await.output, Some("done".into()));
+}
+
+#[tokio::test]
 async fn g03_a_killed_streams_turn_activity_and_batch_go_to_the_other_stream_once() {
     let hub = Hub::fresh().await;
     let mut lost = hub.worker().await;
