@@ -102,7 +102,7 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linge
     let (max_payload, timer_lag) = (how.max_payload, how.timer_lag);
     Arc::new(move |name: &HubName| {
         let seed = seed.unwrap_or_else(crate::entropy::seed);
-        let config = Config { seed, max_payload, timer_lag, ..Config::default() };
+        let config = Config { seed, timer_lag, max_payload, ..Config::default() };
         let hub = dispatch::Hub::open(config, store(name), clock.now());
         match hub {
             Ok(hub) => {

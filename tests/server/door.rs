@@ -208,3 +208,66 @@ async fn the_standard_health_service_says_that_it_serves() {
         assert_eq!(status, tonic_health::pb::health_check_response::ServingStatus::Serving, "'{service}'");
     }
 }
+
+#[tokio::test]
+async fn a_page_of_large_payloads_ends_early_and_the_next_one_goes_on() {
+    let emulator = Emulator::start().await.unwrap();
+    // As every client is unless told otherwise: it takes 4 MiB.
+    let mut client = connect(&emulator).await;
+    for n in 0..10 {
+        let request =
+            wire::CreateInstanceRequest { input: Some("x".repeat(1 << 20)), ..start(&format!("i{n}"), "x") };
+        client.start_instance(request).await.unwrap();
+    }
+    let (mut ids, mut token) = (Vec::new(), None);
+    loop {
+        let query = wire::InstanceQuery {
+            fetch_inputs_and_outputs: true,
+            continuation_token: token,
+            ..wire::InstanceQuery::default()
+        };
+        let request = wire::QueryInstancesRequest { query: Some(query) };
+        let page = client.query_instances(request).await.unwrap().into_inner();
+        assert!((1..4).contains(&page.orchestration_state.len()));
+        ids.extend(page.orchestration_state.into_iter().map(|state| state.instance_id));
+        token = page.continuation_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, (0..10).map(|n| format!("i{n}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn who_waits_for_what_is_about_to_begin_is_not_turned_away() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut client = connect(&emulator).await;
+    let (mut early, wait) = (client.clone(), get("a"));
+    let waiting = tokio::spawn(async move { early.wait_for_instance_completion(wait).await });
+    client.start_instance(start("a", "x")).await.unwrap();
+    let nobody = client.wait_for_instance_completion(get("nobody")).await;
+    assert_eq!(nobody.unwrap_err().code(), Code::NotFound);
+    let end = wire::TerminateRequest { instance_id: "a".into(), ..Default::default() };
+    client.terminate_instance(end).await.unwrap();
+    let state = waiting.await.unwrap().unwrap().into_inner().orchestration_state.unwrap();
+    assert_eq!(state.orchestration_status(), wire::OrchestrationStatus::Terminated);
+}
+
+#[tokio::test]
+async fn why_an_instance_failed_is_a_payload_and_told_to_who_asks_for_payloads() {
+    let emulator = Emulator::builder().max_payload(1).start().await.unwrap();
+    let mut client = connect(&emulator).await;
+    client.start_instance(start("a", "x")).await.unwrap();
+    let mut items = client.get_work_items(wire::GetWorkItemsRequest::default()).await.unwrap().into_inner();
+    let completion_token = items.message().await.unwrap().unwrap().completion_token;
+    let actions = vec![super::complete("too long".into())];
+    let answer = wire::OrchestratorResponse { completion_token, actions, ..Default::default() };
+    client.complete_orchestrator_task(answer).await.unwrap();
+    let shown = async |get_inputs_and_outputs| {
+        let request = wire::GetInstanceRequest { instance_id: "a".into(), get_inputs_and_outputs };
+        let state = client.clone().get_instance(request).await.unwrap().into_inner().orchestration_state;
+        state.unwrap().failure_details.map(|details| details.error_type)
+    };
+    assert_eq!(shown(true).await.as_deref(), Some("PayloadTooLarge"));
+    assert_eq!(shown(false).await, None);
+}

@@ -381,6 +381,7 @@ async fn g26_an_answer_in_three_chunks_is_applied_once() {
     };
     turn.send(chunk(0, true)).await.expect("the first chunk is taken");
     turn.send(chunk(1, true)).await.expect("the second chunk is taken");
+    turn.send(chunk(1, true)).await.expect("it is said again where its answer was not heard");
     assert_eq!(hub.status(&id).await, Is::Pending, "nothing is applied yet");
     assert!(worker.is_idle().await);
     turn.send(chunk(2, false)).await.expect("the last chunk is taken");

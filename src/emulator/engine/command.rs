@@ -386,7 +386,7 @@ pub enum Refusal {
         id: InstanceId,
     },
     /// The id is taken, and the reuse policy does not allow to replace its holder.
-    #[error("an orchestration with instance id '{id}' and status '{status}' already exists")]
+    #[error("an orchestration instance already exists with id '{id}' and status '{status}'")]
     AlreadyExists {
         /// The id.
         id: InstanceId,

@@ -306,11 +306,13 @@ fn what_is_wrong(answer: &OrchestratorResponse) -> Option<String> {
     answer.actions.iter().find_map(super::actions::what_is_wrong)
 }
 
+/// Keeps a chunk until the last one comes. One that is said again, because nobody heard that it was taken, is no other.
 fn add_chunk(turn: &mut Turn, chunk: OrchestratorResponse) {
-    turn.chunks = Some(Box::new(match turn.chunks.take() {
-        Some(earlier) => join(*earlier, chunk),
-        None => chunk,
-    }));
+    turn.chunks = Some(match turn.chunks.take() {
+        Some(earlier) if chunk.chunk_index.is_some() && chunk.chunk_index <= earlier.chunk_index => earlier,
+        Some(earlier) => Box::new(join(*earlier, chunk)),
+        None => Box::new(chunk),
+    });
 }
 
 /// Two chunks as one answer: actions in order of arrival, everything else from whoever says it first.
@@ -320,6 +322,7 @@ fn join(mut earlier: OrchestratorResponse, chunk: OrchestratorResponse) -> Orche
     earlier.orchestration_trace_context =
         earlier.orchestration_trace_context.or(chunk.orchestration_trace_context);
     earlier.is_partial = chunk.is_partial;
+    earlier.chunk_index = chunk.chunk_index;
     earlier.requires_history |= chunk.requires_history;
     earlier
 }

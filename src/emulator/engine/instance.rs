@@ -225,7 +225,7 @@ impl Instance {
             input: payload(&self.started.input),
             output: end.and_then(|end| payload(&end.output)),
             custom_status: payload(&self.custom_status),
-            failure_details: end.and_then(|end| end.failure.as_deref().cloned()),
+            failure_details: end.filter(|_| payloads).and_then(|end| end.failure.as_deref().cloned()),
             execution_id: Some(self.execution.as_str().to_owned()),
             completed_timestamp: end.map(|end| end.at.to_wire()),
             parent_instance_id: self.parent.as_ref().map(|parent| parent.id.as_str().to_owned()),

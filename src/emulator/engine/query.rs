@@ -5,6 +5,10 @@ use super::command::{EntityQuery, ListIds, Query, Refusal, Reply};
 use super::index::Entry;
 use crate::model::InstanceId;
 use bytes::Bytes;
+use prost::Message as _;
+
+/// How many bytes a page has at the most, one instance or entity at the least: clients take 4 MiB (wire-semantics A.5).
+pub(super) const PAGE_BYTES: usize = 3 << 20;
 
 impl Engine {
     /// `GetInstance`: one that does not exist is an answer, not an error (wire-semantics B.2).
@@ -12,11 +16,24 @@ impl Engine {
         Reply::State(self.instances.get(id).map(|instance| Box::new(instance.state(id, payloads))))
     }
 
-    /// `QueryInstances`.
+    /// `QueryInstances`. A page ends early where its payloads would make it too long for one message.
     pub(super) fn query(&self, query: &Query) -> Result<Reply, Refusal> {
-        let page = self.index.query(query)?;
-        let state = |id: &InstanceId| self.instances.get(id).map(|i| i.state(id, query.payloads));
-        Ok(Reply::States { states: page.ids.iter().filter_map(state).collect(), next: page.next })
+        let mut page = self.index.query(query)?;
+        let mut states = Vec::with_capacity(page.ids.len());
+        let mut room = PAGE_BYTES;
+        for id in &page.ids {
+            let Some(instance) = self.instances.get(id) else { continue };
+            let state = instance.state(id, query.payloads);
+            let size = state.encoded_len();
+            if size > room && !states.is_empty() {
+                let shorter = Query { page_size: states.len(), ..query.clone() };
+                page = self.index.query(&shorter)?;
+                break;
+            }
+            room = room.saturating_sub(size);
+            states.push(state);
+        }
+        Ok(Reply::States { states, next: page.next })
     }
 
     /// `ListInstanceIds`.

@@ -66,8 +66,8 @@ impl Engine {
         };
         let room = match past {
             // A past that is too long for a worker that cannot fetch it is sent all the same: there is no other way.
-            Past::Embedded if past_len < most => most - past_len,
-            Past::Embedded | Past::Streamed | Past::Kept => most,
+            Past::Embedded => most.saturating_sub(past_len),
+            Past::Streamed | Past::Kept => most,
         };
         let new_events = if instance.rewinding.is_some() { 0 } else { fitting(instance, room) };
         let item = turn_item(id, instance, at, past, new_events, &token);

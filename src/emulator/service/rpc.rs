@@ -1,12 +1,17 @@
 //! Answers every RPC: parse, ask, render.
 
 use super::{Service, metadata, parse, render};
+use crate::clock::{Clock as _, WallClock};
 use crate::emulator::dispatch::Handle;
 use crate::emulator::engine::command::{Command, PurgeTarget, Refusal, Reply, Until, WorkKind};
 use crate::model::{InstanceId, Timestamp};
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarService};
 use std::time::Duration;
 use tonic::{Request, Response, Status};
+
+/// How long somebody who waits for an instance that does not exist is left to wait before he hears so: it may be a child
+/// that its parent is about to start (the .NET suite waits for one).
+const UNBORN: Duration = Duration::from_secs(1);
 
 type Answered<T> = Result<Response<T>, Status>;
 
@@ -33,7 +38,16 @@ impl Service {
         let hub = self.hub(&request)?;
         let deadline = metadata::deadline(request.metadata().as_ref());
         let wire::GetInstanceRequest { instance_id, get_inputs_and_outputs } = request.into_inner();
-        let waiting = hub.wait(InstanceId::unchecked(instance_id), until, get_inputs_and_outputs);
+        let id = InstanceId::unchecked(instance_id);
+        let waiting = async {
+            match hub.wait(id.clone(), until, get_inputs_and_outputs).await {
+                Err(Refusal::NoSuchInstance { .. }) => {
+                    WallClock.sleep_until(WallClock.now().plus(UNBORN)).await;
+                    hub.wait(id, until, get_inputs_and_outputs).await
+                }
+                found => found,
+            }
+        };
         let state = match deadline {
             None => waiting.await?,
             Some(after) => {

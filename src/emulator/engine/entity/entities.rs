@@ -132,7 +132,7 @@ impl Entities {
     /// Hands out the next batch of an entity that is ready; `None` where it is not (any more).
     pub fn hand_out(&mut self, id: &InstanceId, at_most: usize) -> Option<Batch> {
         let entity = self.all.get_mut(id).filter(|entity| entity.is_ready())?;
-        let mut room = MOST_BYTES;
+        let mut room = MOST_BYTES.saturating_sub(entity.state.as_ref().map_or(0, String::len));
         let mut operation_requests = Vec::new();
         for operation in entity.eligible().take(at_most.max(1)) {
             let size = operation.request().encoded_len();

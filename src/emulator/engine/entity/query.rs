@@ -2,8 +2,10 @@
 
 use super::{Entities, Entity};
 use crate::emulator::engine::command::{EntityQuery, Refusal};
+use crate::emulator::engine::query::PAGE_BYTES;
 use crate::model::InstanceId;
 use crate::wire;
+use prost::Message as _;
 use std::ops::Bound;
 
 /// How many entities one page may look at; a page that finds few then ends early, and the next one goes on.
@@ -40,7 +42,8 @@ impl Entities {
         Some(entity.metadata(with_state))
     }
 
-    /// A page of entities, and where the next one begins.
+    /// A page of entities, and where the next one begins. A page ends early where its states would make it too long for
+    /// one message.
     ///
     /// # Errors
     ///
@@ -56,22 +59,31 @@ impl Entities {
             .range::<str, _>((from, Bound::Unbounded))
             .take_while(|(id, _)| id.as_str().starts_with(&query.id_prefix));
         let mut page = Vec::new();
+        let mut room = PAGE_BYTES;
         let mut visited = 0;
         let mut last = None;
+        let mut ended_early = false;
         for (id, entity) in matching.by_ref() {
-            visited += 1;
             if shows(entity, query) {
-                page.push(entity.metadata(query.state));
+                let metadata = entity.metadata(query.state);
+                let size = metadata.encoded_len();
+                if size > room && !page.is_empty() {
+                    ended_early = true;
+                    break;
+                }
+                room = room.saturating_sub(size);
+                page.push(metadata);
             }
+            visited += 1;
+            last = Some(id);
             if page.len() >= query.page_size.max(1) || visited >= MOST_VISITED {
-                last = Some(id);
                 break;
             }
         }
         // The next page is promised only if there is something on it, as far as a look ahead may go.
         let more = matching.take(MOST_VISITED).enumerate();
         let mut more = more.filter(|(at, (_, entity))| shows(entity, query) || at + 1 == MOST_VISITED);
-        let next = last.filter(|_| more.next().is_some()).map(|id| format!("{CURSOR}{id}"));
+        let next = last.filter(|_| ended_early || more.next().is_some()).map(|id| format!("{CURSOR}{id}"));
         Ok((page, next))
     }
 }

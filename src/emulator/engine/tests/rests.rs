@@ -82,17 +82,17 @@ fn events_that_do_not_fit_into_one_message_come_in_the_turns_after_it() {
             raise(&mut story, name);
         }
         story.worker_with(1, Offer { history_streaming, ..Offer::default() });
-        let mut taken = 0;
+        let mut seen = 0;
         loop {
             let (new_events, streamed, bytes) = weigh(&story);
             // A worker that cannot fetch its past gets it whole, and one event with it.
             assert!(bytes < 4 << 20 || !history_streaming, "{bytes} bytes");
-            assert_eq!(streamed, history_streaming && taken > 0);
+            assert_eq!(streamed, history_streaming && seen > 0);
             assert!(new_events >= 2, "there is progress in every turn");
             // All but the moment that each begins with.
-            taken += new_events - 1;
+            seen += new_events - 1;
             let (_, token) = story.turn();
-            if taken == 8 {
+            if seen == 8 {
                 story.answer(&token, vec![complete(1, Wire::Completed, None)]).unwrap();
                 break;
             }
