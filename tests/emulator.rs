@@ -179,6 +179,7 @@ async fn children_report_to_their_parents(#[case] target: Target) {
 async fn a_timer_that_is_due_first_wins_the_race(#[case] target: Target) {
     let Some(played) = play(target, registry(), approval, Duration::from_millis(30)).await else { return };
     assert_eq!(played.output, None);
+    history::is_won_by_a_timer(&played.history);
 }
 
 #[rstest]
@@ -196,6 +197,7 @@ async fn an_event_that_comes_first_wins_the_race(#[case] target: Target) {
         let hub = TestHub::new(registry()).raise_at(DAY / 2, APPROVED, "Ada".to_owned());
         let outcome = hub.run(approval, DAY).unwrap();
         assert_eq!((outcome.output.unwrap().as_deref(), outcome.elapsed), (Some("Ada"), DAY / 2));
+        history::is_won_by_an_event(&outcome.history);
         return;
     }
     let Some(stage) = Stage::set(target).await else { return };
@@ -203,6 +205,7 @@ async fn an_event_that_comes_first_wins_the_race(#[case] target: Target) {
     let run = stage.client.start(approval, DAY).await.unwrap();
     run.raise(APPROVED, "Ada".to_owned()).await.unwrap();
     assert_eq!(run.result().await.unwrap().as_deref(), Some("Ada"));
+    history::is_won_by_an_event(&run.history().await.unwrap());
     worker.stop().await;
 }
 
@@ -219,6 +222,9 @@ async fn what_is_started_before_any_worker_is_there_runs_when_one_comes(#[case] 
     let run = stage.client.start(repeat, "early".to_owned()).await.unwrap();
     let worker = stage.worker(registry()).await;
     assert_eq!(run.result().await.unwrap(), "early");
+    let history = run.history().await.unwrap();
+    history::is_sound(&history);
+    history::runs_each_once(&history, "echo", 1);
     worker.stop().await;
 }
 
@@ -242,7 +248,9 @@ async fn a_killed_workers_activities_are_finished_by_another(#[case] target: Tar
     let barrier = Arc::new(Barrier::new(4));
     let second = stage.worker(Registry::new().orchestration(party).activity_on(barrier, meet)).await;
     assert_eq!(run.result().await.unwrap(), guests);
-    history::is_sound(&run.history().await.unwrap());
+    let history = run.history().await.unwrap();
+    history::is_sound(&history);
+    history::runs_each_once(&history, "meet", 4);
     second.stop().await;
 }
 
@@ -268,6 +276,10 @@ async fn two_workers_share_what_there_is_to_do(#[case] target: Target) {
     let guests: Vec<String> = (0..20).map(|n| format!("guest {n}")).collect();
     let run = stage.client.start(party, guests.clone()).await.unwrap();
     assert_eq!(run.result().await.unwrap(), guests);
+    let history = run.history().await.unwrap();
+    history::is_sound(&history);
+    history::fans_out(&history, "meet", 20);
+    history::runs_each_once(&history, "meet", 20);
     one.stop().await;
     other.stop().await;
 }

@@ -137,7 +137,8 @@ async fn an_unknown_hub_is_named_and_a_dynamic_one_comes_into_being() {
 
 #[tokio::test]
 async fn a_wait_ends_with_its_deadline_and_not_before_and_one_for_nobody_at_once() {
-    const HOUR: Duration = Duration::from_secs(3_600);
+    const ALMOST: Duration = Duration::from_millis(3_599_999);
+    const REST: Duration = Duration::from_millis(1);
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
     let emulator = Emulator::builder().clock(clock.clone()).start().await.unwrap();
     let mut client = connect(&emulator).await;
@@ -146,7 +147,7 @@ async fn a_wait_ends_with_its_deadline_and_not_before_and_one_for_nobody_at_once
     client.start_instance(start("a", "never")).await.unwrap();
     // tonic's client keeps the deadline too, by a clock that nobody turns: an hour of it does not pass here.
     let mut request = tonic::Request::new(get("a"));
-    request.set_timeout(HOUR);
+    request.set_timeout(ALMOST + REST);
     let waiting = tokio::spawn({
         let mut client = client.clone();
         async move { client.wait_for_instance_completion(request).await }
@@ -154,7 +155,7 @@ async fn a_wait_ends_with_its_deadline_and_not_before_and_one_for_nobody_at_once
     while emulator.hub("default").unwrap().stats().await.unwrap().waiters == 0 {
         tokio::task::yield_now().await;
     }
-    clock.advance(HOUR - Duration::from_millis(1));
+    clock.advance(ALMOST);
     // A whole round trip later it would have been answered.
     client.hello(()).await.unwrap();
     assert_eq!(
@@ -163,7 +164,7 @@ async fn a_wait_ends_with_its_deadline_and_not_before_and_one_for_nobody_at_once
         "it ended before its time"
     );
     assert!(!waiting.is_finished());
-    clock.advance(Duration::from_millis(1));
+    clock.advance(REST);
     let passed = waiting.await.unwrap().unwrap_err();
     assert_eq!(passed.code(), Code::DeadlineExceeded, "{passed:?}");
     while emulator.hub("default").unwrap().stats().await.unwrap().waiters > 0 {

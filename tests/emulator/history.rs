@@ -34,25 +34,82 @@ pub(crate) fn is_golden(name: &str, history: &[HistoryEvent]) {
 }
 
 /// What is true of every history: ids of what is scheduled increase, every completion refers to something scheduled
-/// before and completes it once, and every event has a moment, none before the one in front of it by turns.
+/// before and completes it once, and every event has a moment.
+///
+/// An event's moment is the one it came at, and it may have waited for its turn: so turns begin one after another, and
+/// what is completed came one after another, each in the order of the history; the two are not compared.
 #[track_caller]
 pub(crate) fn is_sound(history: &[HistoryEvent]) {
     let mut open = Vec::new();
     let mut last = -1;
+    let (mut turn, mut arrival) = ((0, 0), (0, 0));
     for event in history {
-        assert!(event.timestamp.is_some(), "an event without a moment: {event:?}");
+        let moment = event.timestamp.unwrap_or_else(|| panic!("an event without a moment: {event:?}"));
+        let moment = (moment.seconds, moment.nanos);
+        if matches!(event.event_type, Some(EventType::OrchestratorStarted(_))) {
+            assert!(moment >= turn, "a turn at {moment:?} comes after one at {turn:?}");
+            turn = moment;
+        }
         if schedules(event) {
             assert!(event.event_id > last, "{} comes after {last}", event.event_id);
             last = event.event_id;
             open.push(event.event_id);
         }
         if let Some(task) = completes(event) {
+            assert!(moment >= arrival, "{task} came at {moment:?}, after one that came at {arrival:?}");
+            arrival = moment;
             let at = open.iter().position(|id| *id == task);
             open.swap_remove(
                 at.unwrap_or_else(|| panic!("{task} is completed twice, or was never scheduled")),
             );
         }
     }
+}
+
+/// Whether this many activities of that name, and no others, were scheduled, and each completed.
+#[track_caller]
+pub(crate) fn runs_each_once(history: &[HistoryEvent], name: &str, width: usize) {
+    let (mut scheduled, mut completed) = (Vec::new(), Vec::new());
+    for event in history {
+        match &event.event_type {
+            Some(EventType::TaskScheduled(task)) => {
+                assert_eq!(task.name, name);
+                scheduled.push(event.event_id);
+            }
+            Some(EventType::TaskCompleted(done)) => completed.push(done.task_scheduled_id),
+            _ => {}
+        }
+    }
+    completed.sort_unstable();
+    assert_eq!((scheduled.len(), &scheduled), (width, &completed));
+}
+
+/// Whether an event came, and the timer it raced against never fired.
+#[track_caller]
+pub(crate) fn is_won_by_an_event(history: &[HistoryEvent]) {
+    is_sound(history);
+    assert_eq!(race(history), (1, 1, 0));
+}
+
+/// Whether the timer fired, and no event came.
+#[track_caller]
+pub(crate) fn is_won_by_a_timer(history: &[HistoryEvent]) {
+    is_sound(history);
+    assert_eq!(race(history), (0, 1, 1));
+}
+
+/// How many events came, and how many timers were set and fired.
+fn race(history: &[HistoryEvent]) -> (usize, usize, usize) {
+    let (mut came, mut set, mut fired) = (0, 0, 0);
+    for event in history {
+        match &event.event_type {
+            Some(EventType::EventRaised(_)) => came += 1,
+            Some(EventType::TimerCreated(_)) => set += 1,
+            Some(EventType::TimerFired(_)) => fired += 1,
+            _ => {}
+        }
+    }
+    (came, set, fired)
 }
 
 /// Whether all of a run of activities are scheduled before the first of them completes.

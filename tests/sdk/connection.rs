@@ -1,7 +1,6 @@
 //! Tells what a client says about a scheduler it cannot reach or use.
 
 use crate::scheduler::Scheduler;
-use std::net::TcpListener;
 use taskhub::sdk::Failure;
 use taskhub::sdk::client::{Client, Error};
 use taskhub::sdk::connect::{InvalidTarget, Target};
@@ -9,9 +8,10 @@ use tonic::Code;
 
 #[tokio::test]
 async fn an_endpoint_where_nobody_listens_is_named_with_a_hint() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound and not listening: connections are refused, and no other test can be given the port.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let endpoint = format!("http://{}", held.local_addr().unwrap());
     let error = Client::connect(&endpoint).await.unwrap_err();
     let Error::Unreachable { endpoint: named, why, hint } = &error else { panic!("{error:?}") };
     assert_eq!(named, &endpoint);
