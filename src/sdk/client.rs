@@ -22,6 +22,10 @@ use super::connect::{Role, Stub, Target, Transport};
 use calls::Retry;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a scheduler may take to say hello.
+const HELLO: Duration = Duration::from_secs(10);
 
 /// Talks to one task hub. Cheap to clone; every clone shares the connection.
 ///
@@ -72,9 +76,12 @@ impl Client {
     /// As [`Client::connect`].
     pub async fn to(target: Target) -> Result<Self, Error> {
         let client = Self::lazy(target)?;
-        client.call(Retry::Never, "", |mut stub| async move { stub.hello(()).await }).await?;
+        client.hello(Retry::Never).await?;
         Ok(client)
     }
+
+    /// How long a scheduler may take to say hello.
+    const HELLO: Duration = Duration::from_secs(10);
 
     /// A client that connects when it is first used. Must be called inside a tokio runtime.
     ///
@@ -97,7 +104,18 @@ impl Client {
     ///
     /// [`Error::Unreachable`], [`Error::HubNotFound`] or [`Error::Unauthorized`].
     pub async fn ping(&self) -> Result<(), Error> {
-        self.call(Retry::Always, "", |mut stub| async move { stub.hello(()).await }).await
+        self.hello(Retry::Always).await
+    }
+
+    /// Says hello; one who accepts a connection and says nothing is not there.
+    async fn hello(&self, retry: Retry) -> Result<(), Error> {
+        let clock = self.target().time();
+        let late = clock.sleep_until(clock.now().plus(HELLO));
+        tokio::select! {
+            biased;
+            said = self.call(retry, "", |mut stub| async move { stub.hello(()).await }) => said,
+            () = late => Err(Error::silent(self.target(), HELLO)),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ mod session;
 mod sticky;
 mod turns;
 
+pub use turns::STUCK;
+
 use super::client::Client;
 use super::connect::Target;
 use super::registry::Registry;

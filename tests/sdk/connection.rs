@@ -1,6 +1,11 @@
 //! Tells what a client says about a scheduler it cannot reach or use.
 
 use crate::scheduler::Scheduler;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use taskhub::clock::ManualClock;
+use taskhub::model::Timestamp;
 use taskhub::sdk::Failure;
 use taskhub::sdk::client::{Client, Error};
 use taskhub::sdk::connect::{InvalidTarget, Target};
@@ -47,6 +52,23 @@ async fn a_port_that_speaks_something_else_is_an_error_and_no_hang() {
         }
     });
     assert!(matches!(Client::connect(&endpoint).await, Err(Error::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn a_port_that_says_nothing_is_given_up() {
+    // Connections are taken by the system and wait for ever.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let target = Target::new(&endpoint).unwrap().clock(clock.clone());
+    let mut connecting = pin!(Client::to(target));
+    assert!(futures::poll!(&mut connecting).is_pending());
+    clock.advance(Duration::from_secs(10));
+    let error = connecting.await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Unreachable { why, .. } if why.contains("nothing was said")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::model::InvalidId;
 use crate::sdk::connect::{InvalidTarget, Reach, Target};
 use crate::sdk::replay::{DurableError, FailureDetails};
+use std::time::Duration;
 use tonic::{Code, Status};
 
 /// Why a client's call has no result.
@@ -155,6 +156,15 @@ pub enum Error {
 const NO_HUB: &str = "task hub not found";
 
 impl Error {
+    /// Somebody takes connections at the target, and said nothing for so long.
+    pub(super) fn silent(target: &Target, waited: Duration) -> Self {
+        Self::Unreachable {
+            endpoint: target.endpoint().to_string(),
+            why: format!("nothing was said there in {waited:?}"),
+            hint: hint(target),
+        }
+    }
+
     /// Reads what became of a call to `target` about `id`.
     pub(crate) fn from_status(status: &Status, target: &Target, id: &str) -> Self {
         let endpoint = target.endpoint().to_string();

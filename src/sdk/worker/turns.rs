@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// do with them.
 const LONG: usize = 64;
 
+/// The type of the failure of an orchestration whose turn never yielded.
+pub const STUCK: &str = "OrchestratorStuck";
+
 /// A work item for a lane.
 pub(super) enum Item {
     Turn(Box<wire::OrchestratorRequest>),
@@ -143,7 +146,7 @@ impl Turns {
              into an activity",
             claim.instance_id
         );
-        let details = failure::not_retriable("OrchestratorStuck", message);
+        let details = failure::not_retriable(STUCK, message);
         let answer = match claim.kind {
             Kind::Turn => Answer::Turn(Box::new(failed_turn(claim.instance_id, claim.token, details))),
             Kind::Batch => Answer::Batch(Box::new(wire::EntityBatchResult {
