@@ -30,6 +30,11 @@ const REST: Duration = Duration::from_millis(10);
 /// How much may be under way on a stream before it is acknowledged: loopback is fast, histories are long.
 const WINDOW: u32 = 8 << 20;
 
+/// How often a silent connection is asked whether its other end is still there, and how long that may take to answer: a
+/// worker that vanished must not hold its work for ever, and one that stands in a debugger should keep it.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const GONE_AFTER: Duration = Duration::from_secs(300);
+
 /// How many calls of one connection may be given up before they are seen.
 const ABANDONED: usize = 100_000;
 
@@ -164,6 +169,8 @@ where
             .timer(TokioTimer::new())
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
+            .keep_alive_interval(Some(KEEP_ALIVE))
+            .keep_alive_timeout(GONE_AFTER)
             .max_concurrent_streams(None)
             // A client may give up hundreds of waits at once, some before they were seen here. The usual guard
             // takes twenty such for an attack and ends the connection, and with it every worker that shares it.

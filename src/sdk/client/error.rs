@@ -37,7 +37,9 @@ pub enum Error {
         hub: String,
     },
     /// The hub has no such instance or entity.
-    #[error("there is no instance '{id}' in this task hub: {why}")]
+    #[error(
+        "there is no instance '{id}' in this task hub: {why}; check the id and the hub, and whether it was purged"
+    )]
     NotFound {
         /// Its id.
         id: String,
@@ -45,7 +47,7 @@ pub enum Error {
         why: String,
     },
     /// The id is taken.
-    #[error("instance '{id}' exists already: {why}; choose another id, or a reuse policy that replaces it")]
+    #[error("the id '{id}' is taken: {why}; choose another id, or a reuse policy that replaces its holder")]
     AlreadyExists {
         /// The id.
         id: String,
@@ -53,7 +55,7 @@ pub enum Error {
         why: String,
     },
     /// The instance's status forbids it.
-    #[error("instance '{id}' is in no state for this: {why}")]
+    #[error("instance '{id}' is in no state for this: {why}; look at its status first")]
     WrongStatus {
         /// Its id.
         id: String,
@@ -83,7 +85,7 @@ pub enum Error {
         why: String,
     },
     /// The scheduler cannot do this.
-    #[error("the scheduler at {endpoint} cannot do this: {why}")]
+    #[error("the scheduler at {endpoint} cannot do this: {why}; does the endpoint name its gRPC port?")]
     Unsupported {
         /// Where.
         endpoint: String,
@@ -91,7 +93,7 @@ pub enum Error {
         why: String,
     },
     /// It took longer than allowed.
-    #[error("the time allowed is over: {why}")]
+    #[error("the time allowed is over: {why}; it goes on all the same: wait longer, or ask again")]
     DeadlineExceeded {
         /// For what.
         why: String,
@@ -119,7 +121,7 @@ pub enum Error {
         id: String,
     },
     /// A payload is not of the type it is read as.
-    #[error("{what} is not what it is read as: {why}")]
+    #[error("{what} is not what it is read as: {why}; do both sides agree on the type?")]
     Decode {
         /// Which payload.
         what: &'static str,
