@@ -12,6 +12,17 @@
 //! - [`sdk`]: what orchestrations are written with, and the worker and client that run them.
 //! - [`report`]: a history as something to read.
 //! - [`testing`]: the same test with no sockets, against the emulator, a container or any endpoint.
+//! - `clock` and `entropy` (with `emulator` or `sdk`): the only readers of time and of chance; tests bring their own.
+//!
+//! # Features
+//!
+//! | feature | adds | default |
+//! | --- | --- | --- |
+//! | (none) | the engine, the replay, [`testing::TestHub`], reports, the sample: no tokio, no tonic | |
+//! | `emulator` | the gRPC service and `emulator::Emulator` | yes |
+//! | `sdk` | `sdk::Worker` and `sdk::Client` | yes |
+//! | `azure` | tokens from Microsoft Entra ID; brings `sdk` | yes |
+//! | `cli` | the `taskhub` command; brings `emulator` and `sdk` | yes |
 
 pub mod activities;
 pub mod orchestration;

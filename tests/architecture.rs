@@ -102,6 +102,7 @@ const WORLD: &[&str] =
 
 const LONGEST_FILE: usize = 600;
 const FOLDERS: &[&str] = &["src", "tests", "benches", "examples", "proto", "fuzz"];
+const SOURCES: &[&str] = &["rs", "py", "js", "cjs", "mjs", "sh", "proto"];
 
 #[test]
 fn every_floor_imports_only_what_the_table_allows() {
@@ -126,6 +127,27 @@ fn every_floor_imports_only_what_the_table_allows() {
 }
 
 #[test]
+fn the_table_in_the_document_is_the_table_that_is_kept() {
+    let document = read(Path::new("ARCHITECTURE.md"));
+    let names =
+        |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let written: Vec<(String, BTreeSet<String>)> = document
+        .lines()
+        .skip_while(|line| *line != "| floor | may import |")
+        .skip(2)
+        .map_while(|line| line.strip_prefix("| `")?.strip_suffix('|')?.split_once("` |"))
+        .map(|(floor, allowed)| (floor.to_owned(), names(allowed)))
+        .collect();
+    let kept: Vec<(String, BTreeSet<String>)> = FLOORS
+        .iter()
+        .map(|(floor, allowed)| {
+            ((*floor).to_owned(), allowed.iter().map(|name| (*name).to_owned()).collect())
+        })
+        .collect();
+    assert_eq!(written, kept, "ARCHITECTURE.md's table of floors is not FLOORS");
+}
+
+#[test]
 fn nothing_below_the_purity_line_names_the_world() {
     let mut broken = Vec::new();
     for (file, module, code) in modules() {
@@ -141,7 +163,7 @@ fn nothing_below_the_purity_line_names_the_world() {
 
 #[test]
 fn no_file_is_longer_than_600_lines() {
-    let long = source_files(&["rs", "py", "js", "sh", "proto"]).into_iter().filter_map(|file| {
+    let long = source_files(SOURCES).into_iter().filter_map(|file| {
         let lines = read(&file).lines().count();
         (lines > LONGEST_FILE).then(|| format!("{}: {lines} lines", file.display()))
     });
@@ -151,7 +173,7 @@ fn no_file_is_longer_than_600_lines() {
 #[test]
 fn a_floor_is_foo_rs_beside_foo_and_no_file_is_a_drawer() {
     const DRAWERS: &[&str] = &["mod", "util", "utils", "helper", "helpers", "common", "misc"];
-    let drawers = source_files(&["rs", "py", "js", "sh", "proto"]).into_iter().filter_map(|file| {
+    let drawers = source_files(SOURCES).into_iter().filter_map(|file| {
         let name = file.file_stem()?.to_string_lossy().into_owned();
         DRAWERS.contains(&name.as_str()).then(|| format!("{}", file.display()))
     });

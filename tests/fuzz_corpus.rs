@@ -1,7 +1,7 @@
 //! Runs what fuzzing throws at the doors over the files that are kept, as ordinary tests.
 //!
-//! Every file is also cut short at every byte and has single bits turned: a small corpus then reaches far. To draw new
-//! bytes: `cargo +nightly fuzz run messages tests/fixtures/corpus/messages`, from the repository's root.
+//! Every file is also cut short, and has a bit turned, at up to 64 places spread over it: a small corpus then reaches far.
+//! To draw new bytes: `cargo +nightly fuzz run messages tests/fixtures/corpus/messages`, from the repository's root.
 
 #![cfg(all(feature = "emulator", feature = "sdk"))]
 

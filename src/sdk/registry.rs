@@ -277,7 +277,9 @@ impl Registry {
         not_found("ActivityTaskNotFound", "activity", name).into_wire()
     }
 
-    /// Puts another activity in the place of a registered one, or adds it: for tests.
+    /// Puts another activity in the place of a registered one, or adds it.
+    ///
+    /// For who runs the same orchestrations with something else beneath: a test that mocks, a run that counts.
     pub fn replace_activity(mut self, name: &str, version: Option<&str>, runner: ActivityRunner) -> Self {
         let versions = self.activities.entry(name.into()).or_default();
         versions.insert(version.map(Into::into), (runner, "a replacement"));

@@ -127,7 +127,7 @@ impl Worker {
         self
     }
 
-    /// Calls itself so; a host, process and random part unless set.
+    /// Calls itself so; `taskhub`, the process id and a random part, with commas between, unless set.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.options.id = Some(id.into());
         self

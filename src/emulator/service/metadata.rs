@@ -5,6 +5,8 @@ use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
 
 /// The header by which our own worker says that it keeps orchestrations between turns.
+///
+/// `sdk/worker/session.rs` has it too: the two halves are built without each other, and must say the same word.
 pub(crate) const STICKY: &str = "x-taskhub-sticky";
 
 /// The hub that a request names. A name that is no text is not taken for none: the request is not the default hub's.
