@@ -12,8 +12,8 @@
 //! # Layout
 //!
 //! - [`engine`]: decides, purely. [`store`]: keeps what was decided.
-//! - [`dispatch`]: owns a hub. `service`: speaks gRPC. `health`: says whether it is up.
-//! - [`Emulator`] puts them together on a thread of its own.
+//! - `dispatch`: owns a hub. `service`: speaks gRPC. `health`: says whether it is up.
+//! - `Emulator` puts them together on a thread of its own.
 
 pub mod engine;
 pub mod store;

@@ -26,9 +26,7 @@ async fn ping(State(hubs): State<Hubs>, mut headers: HeaderMap) -> (StatusCode, 
         headers.insert("taskhub", named);
     }
     let Err(refused) = hubs.of(&headers) else { return (StatusCode::OK, String::new()) };
-    let status = match refused.code() {
-        Code::NotFound => StatusCode::NOT_FOUND,
-        _ => StatusCode::BAD_REQUEST,
-    };
+    let status =
+        if refused.code() == Code::NotFound { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
     (status, format!("{}\n", refused.message()))
 }

@@ -80,9 +80,6 @@ impl Client {
         Ok(client)
     }
 
-    /// How long a scheduler may take to say hello.
-    const HELLO: Duration = Duration::from_secs(10);
-
     /// A client that connects when it is first used. Must be called inside a tokio runtime.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 
 use crate::builders::{REQUEST, again, ask, call, child, complete, fail, failure, later, lock, now, timer};
 use crate::fixture::{Hub, PATIENCE, QUIET, code};
-use crate::worker::kinds;
+use crate::worker::{Turn, kinds};
+use prost::Message as _;
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::{Code, Request};
@@ -256,6 +257,48 @@ async fn r08_messages_above_four_mebibytes_are_taken_and_turns_stay_below() {
     let state = hub.client().wait_for_instance_completion(request).await.expect("the wait is answered");
     let output = state.into_inner().orchestration_state.and_then(|state| state.output);
     assert_eq!(output.map(|output| output.len()), Some(large.len()));
+
+    // Whoever fetches a long past is never sent a turn that a client with the usual limit would refuse.
+    let request = wire::GetWorkItemsRequest {
+        capabilities: vec![wire::WorkerCapability::HistoryStreaming.into()],
+        ..Default::default()
+    };
+    drop(worker);
+    let mut worker = hub.worker_with(request).await;
+    let (id, part) = (hub.start("b", "Any").await, "x".repeat(700_000));
+    let told = |turn: &Turn| {
+        let size = turn.request.encoded_len();
+        assert!(size < 4 << 20, "a turn of {size} bytes");
+        let raised = turn.news().into_iter().filter_map(|event| match event {
+            EventType::EventRaised(raised) => Some(raised.name),
+            _ => None,
+        });
+        raised.collect::<Vec<_>>()
+    };
+    let mut first = worker.turn().await;
+    let mut seen = told(&first);
+    for round in 0..2 {
+        // They wait while a turn is out: the second time with all of the first time in the past.
+        for number in 0..8 {
+            hub.raise(&id, &format!("{round}-{number}"), &part).await;
+        }
+        let all = (round + 1) * 8;
+        first.act([]).await;
+        while seen.len() < all {
+            let turn = worker.turn().await;
+            assert_eq!(turn.request.requires_history_streaming, turn.request.past_events.is_empty());
+            seen.extend(told(&turn));
+            if seen.len() == all {
+                first = turn;
+            } else {
+                turn.act([]).await;
+            }
+        }
+    }
+    let sent: Vec<_> = (0..16).map(|number| format!("{}-{}", number / 8, number % 8)).collect();
+    assert_eq!(seen, sent, "once each, and in order");
+    first.finish("done").await;
+    assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }
 
 #[tokio::test]

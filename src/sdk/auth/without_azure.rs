@@ -10,12 +10,12 @@ pub(crate) fn source(
     authentication: &Authentication,
     _clock: &Arc<dyn Clock>,
 ) -> Result<Option<Arc<dyn TokenSource>>, InvalidTarget> {
-    match authentication.method {
-        Method::None => Ok(None),
-        method => Err(InvalidTarget::Identity {
-            given: method.as_str(),
-            why: "this build is without the 'azure' feature; turn it on, or give the target a token source"
-                .into(),
-        }),
+    if matches!(authentication.method, Method::None) {
+        return Ok(None);
     }
+    Err(InvalidTarget::Identity {
+        given: authentication.method.as_str(),
+        why: "this build is without the 'azure' feature; turn it on, or give the target a token source"
+            .into(),
+    })
 }
