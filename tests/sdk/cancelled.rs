@@ -48,19 +48,22 @@ async fn an_activity_that_asks_hears_that_its_caller_has_ended() {
     assert!(run.result().await.is_err());
     assert_eq!(run.snapshot().await.unwrap().status(), Status::Terminated);
     let cancelled = loop {
-        match heard.try_recv() {
-            Ok(said) => break said,
-            Err(_) => {
-                clock.advance(Duration::from_secs(1));
-                client.ping().await.unwrap();
-            }
+        if let Ok(said) = heard.try_recv() {
+            break said;
         }
+        clock.advance(Duration::from_secs(1));
+        client.ping().await.unwrap();
     };
     assert_eq!(cancelled, "cancelled");
     worker.stop().await;
 }
 
 /// Blocks its thread until it is told that nobody waits for it.
+#[expect(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "an activity is called with values and answers with a result"
+)]
 fn blocks(ctx: ActivityContext, (): ()) -> Result<(), Failure> {
     STARTED.store(true, Ordering::Release);
     while !ctx.is_cancelled() {
