@@ -1,8 +1,11 @@
 //! Declares the command line: flags, their environment variables and their defaults.
 
+use crate::logging;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::{IpAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use taskhub::model::HubName;
 
 /// The Durable Task Scheduler in Rust: without a command, the fan-out/fan-in demo.
 ///
@@ -52,8 +55,8 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 pub(crate) struct Emulator {
     /// Address to listen on
-    #[arg(long, env = "DTS_EMULATOR_HOST", default_value = "127.0.0.1")]
-    pub(crate) host: String,
+    #[arg(long, env = "DTS_EMULATOR_HOST", default_value = "127.0.0.1", value_parser = address)]
+    pub(crate) host: IpAddr,
     /// Port of the gRPC service; 0 takes a free one
     #[arg(long, env = "DTS_GRPC_PORT", default_value_t = 8080)]
     pub(crate) grpc_port: u16,
@@ -64,8 +67,14 @@ pub(crate) struct Emulator {
     #[arg(long, env = "DTS_DASHBOARD_PORT", default_value_t = 8082)]
     pub(crate) dashboard_port: u16,
     /// Task hubs, with commas between them
-    #[arg(long, env = "DTS_TASK_HUB_NAMES", default_value = "default", value_name = "HUB,HUB,...")]
-    pub(crate) task_hubs: String,
+    #[arg(
+        long,
+        env = "DTS_TASK_HUB_NAMES",
+        default_value = "default",
+        value_name = "HUB,HUB,...",
+        value_parser = TaskHubs::parse
+    )]
+    pub(crate) task_hubs: TaskHubs,
     /// Create a task hub when it is first used
     #[arg(
         long,
@@ -79,8 +88,8 @@ pub(crate) struct Emulator {
     )]
     pub(crate) dynamic_task_hubs: Truth,
     /// Least severe log that is written: trace, debug, info, warn, error, off, or .NET's names for them
-    #[arg(long, env = "DTS_EMULATOR_LOG_LEVEL", value_name = "LEVEL")]
-    pub(crate) log_level: Option<String>,
+    #[arg(long, env = "DTS_EMULATOR_LOG_LEVEL", value_name = "LEVEL", value_parser = logging::rust_level)]
+    pub(crate) log_level: Option<&'static str>,
     /// How logs are written, to standard error
     #[arg(long, env = "DTS_EMULATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -99,6 +108,44 @@ fn truth(text: &str) -> Result<Truth, String> {
         "false" | "0" | "no" | "off" | "" => Ok(Truth(false)),
         _ => Err("say true or false".to_owned()),
     }
+}
+
+/// The hubs that a list names, in its order, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TaskHubs(pub(crate) Vec<String>);
+
+impl TaskHubs {
+    fn parse(list: &str) -> Result<Self, String> {
+        let mut hubs: Vec<String> = Vec::new();
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let carried = |c: char| c.is_ascii_graphic() && !matches!(c, ';' | '=' | '"' | '\'');
+            if let Some(wrong) = name.chars().find(|c| !carried(*c)) {
+                return Err(format!(
+                    "the task hub {name:?} has {wrong:?} in it, which no connection string carries; name it with letters, digits and -"
+                ));
+            }
+            if !hubs.iter().any(|known| HubName::new(known) == HubName::new(name)) {
+                hubs.push(name.to_owned());
+            }
+        }
+        if hubs.is_empty() {
+            hubs.push("default".to_owned());
+        }
+        Ok(Self(hubs))
+    }
+}
+
+/// The address that a host's name stands for.
+fn address(host: &str) -> Result<IpAddr, String> {
+    let name = host.trim().trim_matches(['[', ']']);
+    let unknown = |reason: &dyn std::fmt::Display| {
+        format!("it has no address: {reason}; say 127.0.0.1, or 0.0.0.0 for all")
+    };
+    let mut found = (name, 0).to_socket_addrs().map_err(|error| unknown(&error))?;
+    found
+        .next()
+        .map(|address| address.ip())
+        .ok_or_else(|| unknown(&"the name is known and stands for nothing"))
 }
 
 /// How a log line looks.

@@ -1,6 +1,7 @@
 //! Names every way in which the command can fail, and the exit code of each.
 
-use crate::{healthcheck, items, logging};
+use crate::signals::Signal;
+use crate::{healthcheck, items};
 use std::net::IpAddr;
 
 /// Why the command did not do what it was asked.
@@ -12,20 +13,20 @@ pub(crate) enum Failure {
     /// The input of an orchestration is not JSON.
     #[error("--input is not JSON: {0}; quote it for the shell, as in --input '[1, 2, 3]'")]
     Input(serde_json::Error),
-    /// There is no such log level.
-    #[error(transparent)]
-    LogLevel(#[from] logging::UnknownLevel),
-    /// An address or a hub's name that cannot be one.
+    /// The scheduler's address, or what the environment says of it, is wrong.
     #[error("{0}")]
     Usage(String),
     /// Somebody else listens there.
     #[error(
-        "port {port} is in use on {host}; stop who has it, or choose another with {flag}; {flag} 0 takes a free one"
+        "port {port} is in use on {host}{owner}; stop who has it, or choose another with {flag}; {flag} 0 takes a free one"
     )]
-    PortInUse { host: IpAddr, port: u16, flag: &'static str },
+    PortInUse { host: IpAddr, port: u16, flag: &'static str, owner: &'static str },
     /// The emulator that was asked is not well.
     #[error(transparent)]
     Unwell(#[from] healthcheck::Unwell),
+    /// It was told to stop a second time and did not wait for anybody.
+    #[error("stopped at once by a second signal, {}", .0.name())]
+    Forced(Signal),
     /// Something went wrong while running.
     #[error("{0}")]
     Run(String),
@@ -37,11 +38,12 @@ impl Failure {
         Self::Run(told(&error))
     }
 
-    /// 1 while running, 2 for what was asked wrongly, 3 for a port in use.
+    /// 1 while running, 2 for what was asked wrongly, 3 for a port in use, 128 and its number for a second signal.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Items(_) | Self::Input(_) | Self::LogLevel(_) | Self::Usage(_) => 2,
+            Self::Items(_) | Self::Input(_) | Self::Usage(_) => 2,
             Self::PortInUse { .. } => 3,
+            Self::Forced(signal) => 128 + signal.number(),
             Self::Unwell(_) | Self::Run(_) => 1,
         }
     }

@@ -2,11 +2,17 @@
 
 use crate::arguments::Healthcheck;
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 /// Longest wait for each of: connection, request, answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Longest wait for the same where the answer is worth little.
+const GLANCE: Duration = Duration::from_millis(300);
+
+/// As much of an answer as is read, in bytes.
+const LONGEST: usize = 4_096;
 
 /// Why the emulator is not well.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +46,8 @@ pub(crate) fn healthcheck(flags: &Healthcheck) -> Result<(), Unwell> {
 }
 
 fn get(address: &str, path: &'static str, hub: Option<&str>) -> Result<(), Unwell> {
-    let answer =
-        ask(address, path, hub).map_err(|source| Unwell::Silent { address: address.to_owned(), source })?;
+    let answer = ask(address, path, hub, PATIENCE, |answer| answer.contains('\n'))
+        .map_err(|source| Unwell::Silent { address: address.to_owned(), source })?;
     let status = answer.split(' ').nth(1).unwrap_or_default();
     if status.len() == 3 && status.starts_with('2') {
         return Ok(());
@@ -50,32 +56,55 @@ fn get(address: &str, path: &'static str, hub: Option<&str>) -> Result<(), Unwel
     Err(Unwell::Answer { address: address.to_owned(), path, answer })
 }
 
-fn ask(address: &str, path: &str, hub: Option<&str>) -> std::io::Result<String> {
+/// Who listens at an address that is taken, as far as they tell: words to follow "in use".
+pub(crate) fn owner(address: SocketAddr) -> &'static str {
+    // Both ports of an emulator of ours answer a plain request, and name it.
+    let listening = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let address = SocketAddr::new(listening, address.port()).to_string();
+    let named = |answer: &str| answer.contains("taskhub emulator");
+    match ask(&address, "/", None, GLANCE, named) {
+        Ok(answer) if named(&answer) => " by another taskhub emulator",
+        Ok(_) | Err(_) => "",
+    }
+}
+
+/// The answer to a request, as far as it takes to be `enough`.
+fn ask(
+    address: &str,
+    path: &str,
+    hub: Option<&str>,
+    patience: Duration,
+    enough: impl Fn(&str) -> bool,
+) -> std::io::Result<String> {
     let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
     for candidate in address.to_socket_addrs()? {
-        let mut stream = match TcpStream::connect_timeout(&candidate, PATIENCE) {
+        let mut stream = match TcpStream::connect_timeout(&candidate, patience) {
             Ok(stream) => stream,
             Err(error) => {
                 last = error;
                 continue;
             }
         };
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         let hub = hub.map(|hub| format!("x-taskhub: {hub}\r\n")).unwrap_or_default();
         stream.write_all(
             format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{hub}Connection: close\r\n\r\n").as_bytes(),
         )?;
-        // The first line is all that counts; an emulator that keeps the connection open must not stall us.
-        let mut answer = Vec::new();
+        // Somebody who keeps the connection open must not stall us, nor somebody who never ends.
+        let mut answer = String::new();
         let mut part = [0; 512];
-        while !answer.contains(&b'\n') {
+        while !enough(&answer) && answer.len() < LONGEST {
             match stream.read(&mut part)? {
                 0 => break,
-                length => answer.extend_from_slice(&part[..length]),
+                length => answer.push_str(&String::from_utf8_lossy(&part[..length])),
             }
         }
-        return Ok(String::from_utf8_lossy(&answer).into_owned());
+        return Ok(answer);
     }
     Err(last)
 }

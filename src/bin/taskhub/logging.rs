@@ -1,18 +1,17 @@
 //! Sends logs to standard error, at the level and in the form that the flags ask for.
 
 use crate::arguments::{Emulator, LogFormat};
+use crate::failure::Failure;
 use tracing_subscriber::filter::EnvFilter;
 
-/// A log level that nobody knows.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not a log level; say trace, debug, info, warn, error or off")]
-pub(crate) struct UnknownLevel(String);
-
 /// Starts logging. Flag and variable come first, `RUST_LOG` second, `info` last.
-pub(crate) fn start(flags: &Emulator) -> Result<(), UnknownLevel> {
-    let filter = match flags.log_level.as_deref().map(str::trim) {
-        Some(level) if !level.is_empty() => EnvFilter::new(rust_level(level)?),
-        _ => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+pub(crate) fn start(flags: &Emulator) -> Result<(), Failure> {
+    let said = std::env::var("RUST_LOG").ok().filter(|said| !said.trim().is_empty());
+    let filter = match (flags.log_level, said) {
+        (Some(level), _) => EnvFilter::new(level),
+        (None, Some(said)) => EnvFilter::try_new(&said)
+            .map_err(|error| Failure::Usage(format!("RUST_LOG={said:?} is no filter for logs: {error}")))?,
+        (None, None) => EnvFilter::new("info"),
     };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A subscriber that is there already was put there on purpose.
@@ -24,14 +23,14 @@ pub(crate) fn start(flags: &Emulator) -> Result<(), UnknownLevel> {
 }
 
 /// The level by Rust's name or by .NET's, whatever its case.
-fn rust_level(level: &str) -> Result<&'static str, UnknownLevel> {
-    match level.to_ascii_lowercase().as_str() {
+pub(crate) fn rust_level(level: &str) -> Result<&'static str, String> {
+    match level.trim().to_ascii_lowercase().as_str() {
         "trace" => Ok("trace"),
         "debug" => Ok("debug"),
         "info" | "information" => Ok("info"),
         "warn" | "warning" => Ok("warn"),
         "error" | "critical" => Ok("error"),
         "off" | "none" => Ok("off"),
-        _ => Err(UnknownLevel(level.to_owned())),
+        _ => Err("no such log level; say trace, debug, info, warn, error or off".to_owned()),
     }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod demo;
+mod environment;
 mod failure;
 mod healthcheck;
 mod items;
@@ -13,12 +14,11 @@ mod serve;
 mod signals;
 
 use arguments::{Arguments, Command};
-use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match act(Arguments::parse()) {
+    match act(environment::arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::note(format_args!("taskhub: {}", output::plain(&failure.to_string())));
@@ -41,5 +41,8 @@ fn act(arguments: Arguments) -> Result<(), Failure> {
 /// Runs `future` on this thread.
 fn in_runtime(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::run)?;
-    runtime.block_on(future)
+    let done = runtime.block_on(future);
+    // Whatever is still waited for on another thread is not waited for here.
+    runtime.shutdown_background();
+    done
 }

@@ -93,7 +93,7 @@ where
 
 /// What a browser or `curl` gets: scripts use any answer on this port as "it is up".
 fn not_grpc(hint: &str) -> Response<Body> {
-    let text = format!("This port speaks gRPC over HTTP/2 without TLS. {hint}\n");
+    let text = format!("This port of a taskhub emulator speaks gRPC over HTTP/2 without TLS. {hint}\n");
     let mut response = Response::new(Body::new(text));
     *response.status_mut() = http::StatusCode::BAD_REQUEST;
     let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
