@@ -103,10 +103,19 @@ async fn connect(flags: &Scheduler) -> Result<Client, Failure> {
             }
         }),
     };
-    let target = target.map_err(|error| Failure::Usage(told(&error)))?;
+    let target = target.map_err(|error| match (&flags.endpoint, variable()) {
+        (None, Some(variable)) => Failure::Usage(format!("{variable} is wrong: {}", told(&error))),
+        (Some(_), _) | (None, None) => Failure::Usage(told(&error)),
+    })?;
     let target = match &flags.task_hub {
         Some(hub) => target.hub(hub),
         None => target,
     };
     Client::to(target).await.map_err(Failure::run)
+}
+
+/// The variable that says where the scheduler is, where one does.
+fn variable() -> Option<&'static str> {
+    let names = ["ENDPOINT", "DTS_CONNECTION_STRING", "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"];
+    names.into_iter().find(|name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty()))
 }
