@@ -42,12 +42,12 @@ fn an_instance_can_be_started_and_its_history_read_by_other_processes() {
 }
 
 /// Fails with what would clear a terminal.
-async fn rude(_: OrchestrationContext, _: ()) -> Result<(), Failure> {
+async fn rude(_: OrchestrationContext, (): ()) -> Result<(), Failure> {
     Err(Failure::permanent("no \u{1b}[2J luck"))
 }
 
 /// Waits for an event that nobody raises.
-async fn patient(ctx: OrchestrationContext, _: ()) -> Result<(), Failure> {
+async fn patient(ctx: OrchestrationContext, (): ()) -> Result<(), Failure> {
     ctx.event(EventKey::<()>::new("Go")).await.map_err(Failure::from)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use std::fmt::Display;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use taskhub::report;
 
 /// Writes `text` to standard output. That nobody reads any more, as behind `| head`, is no failure: whoever did has
@@ -15,6 +15,14 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Writes somebody else's text and a line's end: to a program as it stands, to a terminal without what steers one.
+pub(crate) fn print_data(text: &str) -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        return print(&format!("{}\n", plain(text)));
+    }
+    print(&format!("{text}\n"))
 }
 
 /// Writes one line to standard error; where that is closed, nobody is to be told.

@@ -2,7 +2,7 @@
 
 use crate::arguments::{History, Run, Scheduler};
 use crate::failure::{Failure, told};
-use crate::output::{note, plain, print};
+use crate::output::{note, plain, print, print_data};
 use std::io::IsTerminal;
 use taskhub::model::Status;
 use taskhub::report::{self, Head, Look};
@@ -32,12 +32,7 @@ pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
     match (ended.status(), ended.failure()) {
         (Status::Completed, _) => {
             let output = ended.as_wire().output.as_deref().unwrap_or("null");
-            // A program gets what the orchestration wrote, a terminal nothing that steers it.
-            if std::io::stdout().is_terminal() {
-                print(&format!("{}\n", plain(output)))
-            } else {
-                print(&format!("{output}\n"))
-            }
+            print_data(output)
         }
         (_, Some(failure)) => Err(Failure::Run(format!(
             "{} failed with {}: {}",
@@ -59,7 +54,7 @@ pub(crate) async fn history(flags: History) -> Result<(), Failure> {
     };
     let events = client.history(&flags.id).await.map_err(Failure::run)?;
     if flags.json {
-        print(&format!("{}\n", report::json(&events)))
+        print_data(&report::json(&events))
     } else if flags.table {
         print(&report::table(&events))
     } else {
