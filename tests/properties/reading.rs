@@ -122,7 +122,9 @@ impl Reading {
                 self.held.insert(granted.critical_section_id.clone(), set);
             }
             EventType::EntityUnlockSent(unlock) => {
-                if let Some(set) = self.held.get_mut(&unlock.critical_section_id) {
+                // Given back before the grant was consumed, it is not held afterwards either.
+                let section = &unlock.critical_section_id;
+                for set in [self.held.get_mut(section), self.asked.get_mut(section)].into_iter().flatten() {
                     set.retain(|entity| Some(entity) != unlock.target_instance_id.as_ref());
                 }
             }

@@ -19,6 +19,8 @@ use taskhub::wire::{
 struct Sent {
     letters: Vec<(InstanceId, String)>,
     errands: Vec<(InstanceId, String, Option<Timestamp>)>,
+    /// A critical section is asked for.
+    locks: bool,
     /// Events that the next execution sees again.
     carries: bool,
 }
@@ -275,10 +277,12 @@ impl World {
                     (0..3).filter(|bit| mask & (1 << bit) != 0).map(|which| entity(which).to_string());
                 let number = self.mail.number();
                 // One section at a time, as every SDK has it.
-                let busy = !reading.asked.is_empty() || reading.held.values().any(|left| !left.is_empty());
+                let holds = reading.held.values().any(|left| !left.is_empty());
+                let busy = sent.locks || !reading.asked.is_empty() || holds;
                 if busy || !sent.errands.is_empty() {
                     return Vec::new();
                 }
+                sent.locks = true;
                 vec![message(Message::EntityLockRequested(wire::EntityLockRequestedEvent {
                     critical_section_id: guid(number),
                     lock_set: names.collect(),

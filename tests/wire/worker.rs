@@ -36,7 +36,8 @@ impl RawWorker {
             if matches!(message.request, Some(Work::HealthPing(_))) {
                 return message;
             }
-            self.give_back(message).await;
+            // Held, not given back: what others have left behind would come again, and the stream never be silent.
+            self.kept.push_back(message);
         }
     }
 

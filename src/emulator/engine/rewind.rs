@@ -75,6 +75,10 @@ impl Engine {
         });
         let Some((started, history)) = rewritten else {
             self.put(Record::RewindRefused { id: id.clone(), at: now });
+            // A parent that was rewound with it waits for it again.
+            if let Some(end) = self.instances.get(id).and_then(|instance| instance.end.clone()) {
+                self.after_end(id, &end, false);
+            }
             return;
         };
         let execution = execution_of(&started);
@@ -120,7 +124,10 @@ impl Engine {
     ) -> (Scheduled, Option<Outgoing>) {
         let id = InstanceId::unchecked(created.instance_id.as_str());
         let task = parent.task;
-        let Some(child) = self.instances.get(&id) else {
+        // A stranger under that id is none of ours: the child is created again, with whatever comes of that.
+        let ours = |of: &Parent| of.id == parent.id && of.task == task;
+        let child = self.instances.get(&id).filter(|child| child.parent.as_ref().is_some_and(ours));
+        let Some(child) = child else {
             let execution = self.ids.execution();
             let again = wire::ExecutionStartedEvent {
                 name: created.name.clone(),
