@@ -45,10 +45,23 @@ impl Engine {
             }
         }
         self.fire_entities(now);
-        while let Some(waiting) = self.work.due(now) {
+        while let Some(mut waiting) = self.work.due(now) {
             if self.set_stage(&waiting.work, Stage::Resting, Stage::Ready) {
+                // Somebody of another name may have the id since this was put off.
+                waiting.class = self.class_of(&waiting.work).unwrap_or(waiting.class);
                 self.work.push_front(waiting);
             }
+        }
+    }
+
+    /// The class of work as it is now.
+    fn class_of(&mut self, work: &Work) -> Option<ClassId> {
+        match work {
+            Work::Turn(id) => self.instances.get(id).map(|instance| instance.class),
+            Work::Activity(id, task) => {
+                self.instances.get(id)?.activities.get(task).map(|activity| activity.class)
+            }
+            Work::Batch(id) => Some(self.batch_class(id)),
         }
     }
 

@@ -370,7 +370,7 @@ impl Engine {
         instance.rewound_from.push(earlier);
         instance.inbox.extend(std::mem::take(&mut instance.late));
         instance.started.clone_from(&rewound.started);
-        instance.parent = super::instance::Parent::of(&rewound.started);
+        // Its parent stays the one that it is tied to: that one may have been rewound since the history began.
         instance.class = class;
         instance.rewinding = None;
         instance.activities.clear();
