@@ -28,7 +28,7 @@ mod ids;
 pub mod index;
 mod instance;
 mod lease;
-mod limit;
+pub(in crate::emulator) mod limit;
 mod outbox;
 mod purge;
 mod query;

@@ -16,7 +16,7 @@ const TOO_LARGE: &str = "PayloadTooLarge";
 
 /// The most bytes that a payload may have; `None` is any number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit(pub(super) Option<usize>);
+pub(in crate::emulator) struct Limit(pub(in crate::emulator) Option<usize>);
 
 impl Engine {
     pub(super) fn limit(&self) -> Limit {
@@ -26,14 +26,15 @@ impl Engine {
 
 impl Limit {
     fn exceeded(self, what: &str, payload: Option<&String>) -> Option<TaskFailureDetails> {
-        let (limit, payload) = (self.0?, payload?);
-        (payload.len() > limit).then(|| {
-            let bytes = payload.len();
-            failure::not_retriable(
-                TOO_LARGE,
-                format!(
-                    "the {what} has {bytes} bytes; at most {limit} are allowed: keep it elsewhere and send where it is"
-                ),
+        Some(failure::not_retriable(TOO_LARGE, self.why_not(what, payload)?))
+    }
+
+    /// What is wrong with a payload that is too much, and what to do; `None` where nothing is.
+    pub(in crate::emulator) fn why_not(self, what: &str, payload: Option<&String>) -> Option<String> {
+        let (limit, bytes) = (self.0?, payload?.len());
+        (bytes > limit).then(|| {
+            format!(
+                "the {what} has {bytes} bytes; at most {limit} are allowed: keep it elsewhere and send where it is"
             )
         })
     }

@@ -2,6 +2,7 @@
 
 use super::Service;
 use crate::emulator::engine::command::{Command, EntityQuery, ListIds, PurgeTarget, Query, Refusal};
+use crate::emulator::engine::limit::Limit;
 use crate::model::{InstanceId, Statuses, Timestamp};
 use crate::wire::{self, purge_instances_request::Request as Target};
 
@@ -35,13 +36,7 @@ fn cursor(token: Option<String>) -> Option<String> {
 impl Service {
     /// Holds a payload to the limit, if there is one.
     fn payload(&self, what: &str, payload: Option<&String>) -> Result<(), Refusal> {
-        match (payload, self.max_payload) {
-            (Some(payload), Some(limit)) if payload.len() > limit => Err(invalid(format!(
-                "the {what} has {} bytes; at most {limit} are allowed: keep it elsewhere and send where it is",
-                payload.len()
-            ))),
-            _ => Ok(()),
-        }
+        Limit(self.max_payload).why_not(what, payload).map_or(Ok(()), |wrong| Err(invalid(wrong)))
     }
 
     pub(super) fn parse_start(&self, request: wire::CreateInstanceRequest) -> Parsed {

@@ -17,7 +17,8 @@ use tonic::{Status, Streaming};
 /// How long a scheduler may take to say hello.
 const HELLO: Duration = Duration::from_secs(30);
 /// Says that this worker keeps orchestrations between turns and asks for history when it needs it. A private word
-/// between this worker and this repository's emulator; nobody else knows it, and nobody else is touched by it. `emulator/service/metadata.rs` reads it.
+/// between this worker and this repository's emulator; nobody else knows it, and nobody else is touched by it.
+/// `emulator/service/metadata.rs` reads it.
 const STICKY: &str = "x-taskhub-sticky";
 
 /// Why a connection is over.
