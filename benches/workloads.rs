@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench workloads` runs the usual ones; `cargo bench --bench workloads -- fan 10000` runs one;
 //! `--replay` turns sticky turns off, so that history is sent in full as it is to other SDKs; `--runs N` says
-//! how often each is run (the median is printed, and the fastest and the slowest).
+//! how often each is run (the median is printed, and the fastest and the slowest); `--no-ceiling` leaves out what gRPC
+//! allows, for two builds that are run in turn and compared with each other.
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::cast_precision_loss, reason = "figures are printed with three digits")]
 
@@ -61,11 +62,12 @@ struct Options {
     workloads: Vec<Workload>,
     replay: bool,
     runs: usize,
+    ceiling: bool,
 }
 
 /// Reads the command line; cargo adds `--bench`, which means nothing here.
 fn options() -> Result<Options, String> {
-    let mut options = Options { workloads: Vec::new(), replay: false, runs: 5 };
+    let mut options = Options { workloads: Vec::new(), replay: false, runs: 5, ceiling: true };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
         let mut size = |what: &str| -> Result<u32, String> {
@@ -74,6 +76,7 @@ fn options() -> Result<Options, String> {
         };
         match word.as_str() {
             "--replay" => options.replay = true,
+            "--no-ceiling" => options.ceiling = false,
             "--runs" => options.runs = size("--runs")?.max(1) as usize,
             "startup" => options.workloads.push(Workload::Startup),
             "fan" => options.workloads.push(Workload::Fan(size("fan")?)),
@@ -123,8 +126,10 @@ fn main() {
         let runs = Runs::of(3, || ceiling::measure(trips, in_flight));
         trips as f64 / runs.median().as_secs_f64()
     };
-    let (alone, crowd) = (ceiling(1), ceiling(256));
-    println!("raw gRPC round trips: {alone:.0}/s one at a time, {crowd:.0}/s with 256 under way");
+    let allowed = options.ceiling.then(|| Allowed { alone: ceiling(1), crowd: ceiling(256) });
+    if let Some(Allowed { alone, crowd }) = allowed {
+        println!("raw gRPC round trips: {alone:.0}/s one at a time, {crowd:.0}/s with 256 under way");
+    }
     println!("turns: {}\n", if options.replay { "full history every turn" } else { "sticky" });
     println!(
         "{:<16} {:>10} {:>10} {:>10}   {:>12} {:>14}",
@@ -132,19 +137,27 @@ fn main() {
     );
     for &workload in &options.workloads {
         let runs = Runs::of(options.runs, || run(workload, options.replay));
-        print_line(workload, &runs, alone, crowd);
+        print_line(workload, &runs, allowed);
     }
     println!("\npeak memory of this process: {} MB", peak_memory_mb());
 }
 
-fn print_line(workload: Workload, runs: &Runs, alone: f64, crowd: f64) {
+/// How many round trips a second gRPC itself allows.
+#[derive(Debug, Clone, Copy)]
+struct Allowed {
+    alone: f64,
+    crowd: f64,
+}
+
+fn print_line(workload: Workload, runs: &Runs, allowed: Option<Allowed>) {
+    let (alone, crowd) = (allowed.map(|it| it.alone), allowed.map(|it| it.crowd));
     // What is compared is round trips. A step of a chain is two of them, one after the other: a turn and an activity. An
     // orchestration of `many` is fourteen at the least: its start, its result, ten activities, a turn that schedules them
     // and one that hears of them.
     let (name, steps, unit, ceiling) = match workload {
-        Workload::Fan(n) => (format!("fan {n}"), n, "activity", Some(crowd)),
-        Workload::Chain(n) => (format!("chain {n}"), n, "step", Some(alone / 2.0)),
-        Workload::Many(n) => (format!("many {n}"), n * 10, "activity", Some(crowd / 1.4)),
+        Workload::Fan(n) => (format!("fan {n}"), n, "activity", crowd),
+        Workload::Chain(n) => (format!("chain {n}"), n, "step", alone.map(|most| most / 2.0)),
+        Workload::Many(n) => (format!("many {n}"), n * 10, "activity", crowd.map(|most| most / 1.4)),
         Workload::Trickle(n) => (format!("trickle {n}"), n, "completion", None),
         Workload::Timers(n) => (format!("timers {n}"), 1, "latest timer", None),
         Workload::Startup => ("startup".into(), 1, "start", None),
