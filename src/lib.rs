@@ -37,6 +37,8 @@ pub mod wire;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
 pub mod clock;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
+mod codec;
+#[cfg(any(feature = "emulator", feature = "sdk"))]
 pub mod entropy;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
 pub mod linger;

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("entropy", &["model"]),
     ("linger", &[]),
+    ("codec", &[]),
     ("emulator/engine", &["wire", "model"]),
     ("emulator/store", &["emulator/engine", "model"]),
     (

@@ -2,7 +2,6 @@
 
 mod answer;
 mod baton;
-mod encoded;
 mod flight;
 mod lane;
 mod life;
@@ -11,6 +10,7 @@ mod perform;
 mod session;
 mod sticky;
 mod turns;
+mod unary;
 
 pub use turns::STUCK;
 

@@ -1,17 +1,14 @@
 //! Answers for work items: sends what came of them, again where the scheduler may not have heard it.
 
-use super::encoded::Encoded;
+use super::unary::{Framed, call};
 use crate::clock::Clock;
 use crate::entropy;
 use crate::sdk::connect::{Backoff, Stub, Transport};
 use crate::sdk::replay::split_response;
 use crate::wire::{self, orchestrator_action::OrchestratorActionType};
-use bytes::Bytes;
-use http::uri::PathAndQuery;
 use prost::Message;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tonic::client::Grpc;
 use tonic::{Code, Status};
 
 /// How often an answer is sent before it is given up, and the delays between.
@@ -120,25 +117,17 @@ impl Line {
         *self.transport.write().unwrap_or_else(PoisonError::into_inner) = transport;
     }
 
-    async fn call(&self, rpc: Rpc, message: Bytes) -> Result<(), Status> {
-        let mut grpc = Grpc::new(self.transport());
-        let ready = grpc.ready().await;
-        ready.map_err(|error| Status::unavailable(format!("the connection is gone: {error}")))?;
-        let path = PathAndQuery::from_static(rpc.path());
-        grpc.unary(tonic::Request::new(message), path, Encoded).await.map(drop)
-    }
-
     /// Sends an answer until it is heard or there is no point any more; returns why it was refused, if it was.
     async fn send(&self, rpc: Rpc, message: &impl Message) -> Result<(), Status> {
-        let message = Bytes::from(message.encode_to_vec());
-        match self.call(rpc, message.clone()).await {
+        let message = Framed::new(message)?;
+        match call(self.transport(), rpc.path(), message.clone()).await {
             Ok(()) => Ok(()),
             // In a box: almost never wanted, and larger than what is.
             Err(status) => Box::pin(self.insist(rpc, message, status)).await,
         }
     }
 
-    async fn insist(&self, rpc: Rpc, message: Bytes, mut status: Status) -> Result<(), Status> {
+    async fn insist(&self, rpc: Rpc, message: Framed, mut status: Status) -> Result<(), Status> {
         let mut delays = Backoff::new(FIRST_DELAY, LONGEST_DELAY, entropy::seed()).take(ATTEMPTS - 1);
         loop {
             match Verdict::of(status.code()) {
@@ -159,7 +148,7 @@ impl Line {
                 return Ok(());
             };
             self.clock.sleep_until(self.clock.now().plus(delay)).await;
-            match self.call(rpc, message.clone()).await {
+            match call(self.transport(), rpc.path(), message.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(again) => status = again,
             }
