@@ -31,7 +31,8 @@ const REST: Duration = Duration::from_millis(10);
 const WINDOW: u32 = 8 << 20;
 
 /// How often a silent connection is asked whether its other end is still there, and how long that may take to answer: a
-/// worker that vanished must not hold its work for ever, and one that stands in a debugger should keep it.
+/// worker that vanished must not hold its work for ever, and one that stands in a debugger should keep it. Where both ends
+/// are on one machine its system says at once that a connection has lost its end, and nobody needs to ask.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const GONE_AFTER: Duration = Duration::from_secs(300);
 
@@ -151,8 +152,8 @@ where
             accepted = listener.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, or a client gone before it was accepted: others still can be served.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -169,7 +170,7 @@ where
             .timer(TokioTimer::new())
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
-            .keep_alive_interval(Some(KEEP_ALIVE))
+            .keep_alive_interval((!peer.ip().is_loopback()).then_some(KEEP_ALIVE))
             .keep_alive_timeout(GONE_AFTER)
             .max_concurrent_streams(None)
             // A client may give up hundreds of waits at once, some before they were seen here. The usual guard
