@@ -5,13 +5,20 @@
 
 use futures_util::task::AtomicWaker;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 /// How often a thread looks before it sleeps. A look asks the system once what has come, which takes about half a
 /// microsecond: together they take about as long as waking would.
 const LOOKS: u32 = 250;
+
+/// How many things under way are so few that each is waited for.
+const FEW: usize = 4;
+
+/// Whether there is more than one processor. Asked once: the answer takes a tenth as long as an emulator's start.
+static SEVERAL: LazyLock<bool> =
+    LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1));
 
 /// Keeps the thread of a current-thread runtime awake for a moment after it was last said to. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,8 +36,7 @@ struct State {
 impl Default for Linger {
     /// Lingers where there are processors enough: where there is one, whoever looks keeps others from working.
     fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with(if processors > 1 { LOOKS } else { 0 })
+        Self::with(if *SEVERAL { LOOKS } else { 0 })
     }
 }
 
@@ -44,8 +50,15 @@ impl Linger {
         Self(Arc::new(State { left: AtomicU32::new(0), looks, asleep: AtomicWaker::new() }))
     }
 
-    /// Says that something has come.
-    pub fn stay(&self) {
+    /// Says that something has come, and how much is under way with it. Where that is much nobody waits for a single
+    /// answer, and what comes while the thread sleeps is read and answered together, which is cheaper.
+    pub fn stay_among(&self, under_way: usize) {
+        if under_way <= FEW {
+            self.stay();
+        }
+    }
+
+    fn stay(&self) {
         if self.0.looks > 0 && self.0.left.swap(self.0.looks, Ordering::AcqRel) == 0 {
             self.0.asleep.wake();
         }
@@ -58,6 +71,8 @@ impl Linger {
         }
         loop {
             poll_fn(|cx| self.0.poll_look(cx)).await;
+            // Whoever waits for this processor has something to do; we only look.
+            std::thread::yield_now();
             tokio::task::yield_now().await;
         }
     }

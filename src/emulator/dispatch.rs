@@ -43,8 +43,12 @@ async fn run(
 ) {
     let mut batch = Vec::new();
     let mut next_ping = clock.now().plus(PING_AFTER);
+    let (mut set_for, mut alarm) = (next_ping, clock.sleep_until(next_ping));
     loop {
         let due = hub.next_due().map_or(next_ping, |due| due.min(next_ping));
+        if due != set_for {
+            (set_for, alarm) = (due, clock.sleep_until(due));
+        }
         tokio::select! {
             biased;
             taken = receiver.recv_many(&mut batch, BATCH) => {
@@ -52,9 +56,8 @@ async fn run(
                     break;
                 }
             }
-            () = clock.sleep_until(due) => {}
+            () = &mut alarm => alarm = clock.sleep_until(due),
         }
-        linger.stay();
         let now = clock.now();
         let stop = batch.iter().any(|message| matches!(message, Message::Stop(_)));
         if let Err(fault) = hub.serve(&mut batch, now) {
@@ -64,6 +67,7 @@ async fn run(
         if stop {
             break;
         }
+        linger.stay_among(hub.under_way());
         if now >= next_ping {
             next_ping = hub.ping(now, PING_AFTER);
         }

@@ -232,6 +232,11 @@ impl Engine {
             .min()
     }
 
+    /// How many work items are handed out and not answered.
+    pub fn under_way(&self) -> usize {
+        self.leases.under_way()
+    }
+
     /// Fires what is due at `now`, and hands ready work to the streams that take it.
     pub fn settle(&mut self, now: Timestamp) {
         self.fire(now);

@@ -64,6 +64,11 @@ impl Hub {
         self.engine.next_due()
     }
 
+    /// How many work items are with workers.
+    pub(super) fn under_way(&self) -> usize {
+        self.engine.under_way()
+    }
+
     /// Serves a batch of messages: decides, stores, then acts.
     pub(super) fn serve(&mut self, batch: &mut Vec<Message>, now: Timestamp) -> Result<(), Fault> {
         let mut replies = Vec::with_capacity(batch.len());

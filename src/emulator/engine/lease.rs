@@ -106,6 +106,11 @@ impl Leases {
         self.live.get_mut(&id)
     }
 
+    /// How much is handed out and not answered.
+    pub(super) fn under_way(&self) -> usize {
+        self.live.len()
+    }
+
     /// The answer is here: the token is used up, and remembered for a while.
     pub(super) fn consume(&mut self, id: LeaseId) -> Option<Lease> {
         let lease = self.live.remove(&id)?;

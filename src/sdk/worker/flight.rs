@@ -25,8 +25,13 @@ impl Flight {
         Ticket(Arc::clone(&self.0))
     }
 
+    /// How much has begun and not ended.
+    pub(super) fn under_way(&self) -> usize {
+        self.0.under_way.load(Ordering::Acquire)
+    }
+
     fn is_empty(&self) -> bool {
-        self.0.under_way.load(Ordering::Acquire) == 0
+        self.under_way() == 0
     }
 
     /// Waits until nothing is under way.

@@ -13,7 +13,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// From how many jobs in a line on the runtime is left to another thread.
-const LONG_LINE: usize = 8;
+const LONG_LINE: usize = 64;
+
+/// After how many jobs in a row that ended with much else to do a lane leaves the runtime to another thread, until there
+/// is less. Where two threads keep two processors busy a third waits for milliseconds before it runs: that is nothing
+/// to a load that lasts, and everything to one that does not.
+const PATIENCE: u32 = 64;
 
 /// What a lane's thread does while there is no job.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ pub(super) struct Plan<J: Job> {
     pub(super) work: Box<dyn Fn() -> Work<J> + Send + Sync>,
     /// Gets the result of every job that is still the lane's to answer.
     pub(super) deliver: Box<dyn Fn(J::Result) + Send + Sync>,
+    /// Whether there is much to do beside jobs.
+    pub(super) is_swamped: Box<dyn Fn() -> bool + Send + Sync>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -69,6 +76,8 @@ struct Shared<J: Job> {
 struct State<J: Job> {
     jobs: VecDeque<J>,
     running: Option<Running<J::Stub>>,
+    /// The thread sleeps; otherwise it runs a job or drives.
+    asleep: bool,
     /// Which thread owns the lane; an earlier one that is stuck finds itself replaced when it comes back.
     owner: u64,
     closed: bool,
@@ -95,12 +104,19 @@ impl<J: Job> Shared<J> {
     fn lock(&self) -> MutexGuard<'_, State<J>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<J>>) -> MutexGuard<'a, State<J>> {
+        state.asleep = true;
+        let mut state = self.waiting.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.asleep = false;
+        state
+    }
 }
 
 impl<J: Job> Lane<J> {
     /// Starts a lane, and with it its thread.
     pub(super) fn start(name: String, plan: Arc<Plan<J>>, rest: Rest) -> std::io::Result<Self> {
-        let state = State { jobs: VecDeque::new(), running: None, owner: 0, closed: false };
+        let state = State { jobs: VecDeque::new(), running: None, asleep: false, owner: 0, closed: false };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), waiting: Condvar::new(), arrived: Notify::new() });
         let lane = Self { shared, name, plan, rest };
@@ -120,13 +136,12 @@ impl<J: Job> Lane<J> {
     pub(super) fn push(&self, job: J) {
         let mut state = self.shared.lock();
         state.jobs.push_back(job);
-        let idle = state.running.is_none();
+        let (idle, asleep) = (state.running.is_none(), state.asleep);
         drop(state);
-        if idle {
-            match self.rest {
-                Rest::Asleep => self.shared.waiting.notify_one(),
-                Rest::Driving(_) => self.shared.arrived.notify_one(),
-            }
+        match (idle, asleep) {
+            (_, true) => self.shared.waiting.notify_one(),
+            (true, false) => self.shared.arrived.notify_one(),
+            (false, false) => {}
         }
     }
 
@@ -169,6 +184,7 @@ impl<J: Job> Drop for Lane<J> {
 
 fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
     let mut work = (plan.work)();
+    let mut streak = 0;
     loop {
         let mut state = shared.lock();
         let job = loop {
@@ -179,7 +195,11 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
                 break job;
             }
             state = match rest {
-                Rest::Asleep => shared.waiting.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Rest::Asleep => shared.sleep(state),
+                Rest::Driving(baton) if streak >= PATIENCE => {
+                    baton.call();
+                    shared.sleep(state)
+                }
                 Rest::Driving(baton) => {
                     drop(state);
                     if !baton.drive(shared.arrived.notified()) {
@@ -204,6 +224,7 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
         state.running = None;
         drop(state);
         (plan.deliver)(result);
+        streak = if (plan.is_swamped)() { streak.saturating_add(1) } else { 0 };
     }
 }
 
@@ -211,6 +232,7 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
 
     /// Says its number, or waits until it is let go.
@@ -247,7 +269,12 @@ mod tests {
         };
         let said = Mutex::new(said);
         let deliver = move |number| said.lock().unwrap().send(number).unwrap_or_default();
-        let plan = Plan { work: Box::new(work), deliver: Box::new(deliver), clock: clock.clone() };
+        let plan = Plan {
+            work: Box::new(work),
+            deliver: Box::new(deliver),
+            is_swamped: Box::new(|| false),
+            clock: clock.clone(),
+        };
         (clock, Lane::start("lane".into(), Arc::new(plan), Rest::Asleep).unwrap(), heard)
     }
 
@@ -280,5 +307,52 @@ mod tests {
         go.send(()).unwrap();
         lane.push(Say::Number(3));
         assert_eq!(heard.recv(), Ok(3));
+    }
+
+    #[test]
+    fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until_it_is_calm_again() {
+        let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().build().unwrap());
+        let handle = runtime.handle().clone();
+        let baton = Arc::new(Baton::new(&runtime));
+        let standing = Arc::clone(&baton);
+        let second = thread::spawn(move || standing.stand_by(runtime));
+        let driver = || {
+            let (said, heard) = mpsc::channel();
+            handle.spawn(async move { said.send(thread::current().id()) });
+            heard.recv().unwrap()
+        };
+
+        let swamped = Arc::new(AtomicBool::new(true));
+        let is_swamped = Arc::clone(&swamped);
+        let (said, heard) = mpsc::channel();
+        let said = Mutex::new(said);
+        let plan = Plan {
+            work: Box::new(|| Box::new(|job: Say| job.stub())),
+            deliver: Box::new(move |number| said.lock().unwrap().send(number).unwrap_or_default()),
+            is_swamped: Box::new(move || is_swamped.load(Ordering::SeqCst)),
+            clock: Arc::new(ManualClock::new(Timestamp::EPOCH)),
+        };
+        let rest = Rest::Driving(Arc::clone(&baton));
+        let lane = Lane::start("lane".into(), Arc::new(plan), rest).unwrap();
+        let run = |number| {
+            lane.push(Say::Number(number));
+            assert_eq!(heard.recv(), Ok(number));
+        };
+
+        (0..PATIENCE).for_each(run);
+        while !lane.shared.lock().asleep {
+            thread::yield_now();
+        }
+        assert_eq!(driver(), second.thread().id());
+        run(PATIENCE);
+        assert_eq!(driver(), second.thread().id());
+
+        swamped.store(false, Ordering::SeqCst);
+        run(PATIENCE + 1);
+        while driver() == second.thread().id() {
+            thread::yield_now();
+        }
+        drop(super::super::baton::Over(baton));
+        second.join().unwrap();
     }
 }

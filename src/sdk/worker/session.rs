@@ -110,7 +110,7 @@ impl Desk {
     }
 
     fn hand_on(&self, item: wire::WorkItem) {
-        self.linger.stay();
+        self.linger.stay_among(self.performer.flight.under_way());
         let token = item.completion_token;
         match item.request {
             Some(Request::ActivityRequest(request)) => self.performer.begin(request, token),

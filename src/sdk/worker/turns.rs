@@ -18,8 +18,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// From how many events or operations on a work item counts as long: each takes about a microsecond, and what users
-/// do with them.
-const LONG: usize = 64;
+/// do with them; to hand the runtime over and back takes about a hundred.
+const LONG: usize = 256;
+
+/// How many work items under way are much: the connection's thread is kept busy by them alone.
+const MUCH: usize = 128;
 
 /// The type of the failure of an orchestration whose turn never yielded.
 pub const STUCK: &str = "OrchestratorStuck";
@@ -93,6 +96,7 @@ impl Turns {
         let plan = Arc::new(Plan {
             work: Box::new(move || work(Arc::clone(&registry), capacity)),
             deliver: deliver(done),
+            is_swamped: is_swamped(flight.clone()),
             clock: Arc::clone(clock),
         });
         let rest = if threads == 1 { Rest::Driving(Arc::clone(baton)) } else { Rest::Asleep };
@@ -167,6 +171,11 @@ impl Turns {
 fn deliver(done: UnboundedSender<(Answer, Ticket)>) -> Box<dyn Fn((Answer, Ticket)) + Send + Sync> {
     // Nobody listens any more when the worker has stopped.
     Box::new(move |answer| drop(done.send(answer)))
+}
+
+/// Made outside of [`Turns::start`] for the same reason.
+fn is_swamped(flight: Flight) -> Box<dyn Fn() -> bool + Send + Sync> {
+    Box::new(move || flight.under_way() >= MUCH)
 }
 
 /// What a lane's thread does: it owns the orchestrators that wait for their next turn.
