@@ -97,7 +97,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::task::noop_waker;
+    use futures_util::task::{noop_waker, noop_waker_ref};
 
     #[test]
     fn it_looks_as_often_as_it_says_after_the_last_word_and_then_sleeps() {
@@ -112,6 +112,16 @@ mod tests {
         linger.stay();
         linger.stay();
         assert_eq!(looks(), 3);
+    }
+
+    #[test]
+    fn it_looks_while_little_is_under_way_and_not_while_much_is() {
+        let linger = Linger::with(1);
+        let mut cx = Context::from_waker(noop_waker_ref());
+        linger.stay_among(FEW + 1);
+        assert!(linger.0.poll_look(&mut cx).is_pending());
+        linger.stay_among(FEW);
+        assert!(linger.0.poll_look(&mut cx).is_ready());
     }
 
     #[tokio::test]
