@@ -34,6 +34,6 @@ mod service;
 #[cfg(feature = "emulator")]
 pub use builder::EmulatorBuilder;
 #[cfg(feature = "emulator")]
-pub use running::{Emulator, StartError};
+pub use running::{Emulator, StartError, reachable};
 #[cfg(feature = "emulator")]
 pub use service::MissingHub;

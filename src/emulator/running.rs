@@ -21,7 +21,7 @@ pub struct Emulator {
 }
 
 /// Where somebody on this machine reaches what listens there: on loopback, where it listens everywhere.
-pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

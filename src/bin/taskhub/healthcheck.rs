@@ -2,8 +2,9 @@
 
 use crate::arguments::Healthcheck;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
+use taskhub::emulator::reachable;
 
 /// Longest wait for each of: connection, request, answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -59,12 +60,7 @@ fn get(address: &str, path: &'static str, hub: Option<&str>) -> Result<(), Unwel
 /// Who listens at an address that is taken, as far as they tell: words to follow "in use".
 pub(crate) fn owner(address: SocketAddr) -> &'static str {
     // Both ports of an emulator of ours answer a plain request, and name it.
-    let listening = match address {
-        SocketAddr::V4(it) if it.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(it) if it.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip(),
-    };
-    let address = SocketAddr::new(listening, address.port()).to_string();
+    let address = reachable(address).to_string();
     let named = |answer: &str| answer.contains("taskhub emulator");
     match ask(&address, "/", None, GLANCE, named) {
         Ok(answer) if named(&answer) => " by another taskhub emulator",

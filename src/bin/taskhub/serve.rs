@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use taskhub::clock::{Clock, WallClock};
-use taskhub::emulator::{Emulator, StartError};
+use taskhub::emulator::{Emulator, StartError, reachable};
 
 /// Longest wait for streams to end before the process ends anyway.
 const GRACE: Duration = Duration::from_secs(5);
@@ -75,12 +75,9 @@ fn banner(flags: &Flags, emulator: &Emulator) -> String {
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<10} {value}");
     };
-    let endpoint = emulator.endpoint();
-    row("gRPC", &endpoint);
+    row("gRPC", &emulator.endpoint());
     if let Some(health) = emulator.health_address() {
-        // Where it listens everywhere, this machine is named as one can reach it.
-        let host = endpoint.rsplit_once(':').map_or("", |(host, _)| host);
-        row("Health", &format!("{host}:{}/healthz", health.port()));
+        row("Health", &format!("http://{}/healthz", reachable(health)));
     }
     match flags.dashboard_port {
         0 => row("Dashboard", "none yet"),
