@@ -150,14 +150,13 @@ struct Allowed {
 }
 
 fn print_line(workload: Workload, runs: &Runs, allowed: Option<Allowed>) {
-    let (alone, crowd) = (allowed.map(|it| it.alone), allowed.map(|it| it.crowd));
     // What is compared is round trips. A step of a chain is two of them, one after the other: a turn and an activity. An
     // orchestration of `many` is fourteen at the least: its start, its result, ten activities, a turn that schedules them
     // and one that hears of them.
     let (name, steps, unit, ceiling) = match workload {
-        Workload::Fan(n) => (format!("fan {n}"), n, "activity", crowd),
-        Workload::Chain(n) => (format!("chain {n}"), n, "step", alone.map(|most| most / 2.0)),
-        Workload::Many(n) => (format!("many {n}"), n * 10, "activity", crowd.map(|most| most / 1.4)),
+        Workload::Fan(n) => (format!("fan {n}"), n, "activity", allowed.map(|it| it.crowd)),
+        Workload::Chain(n) => (format!("chain {n}"), n, "step", allowed.map(|it| it.alone / 2.0)),
+        Workload::Many(n) => (format!("many {n}"), n * 10, "activity", allowed.map(|it| it.crowd / 1.4)),
         Workload::Trickle(n) => (format!("trickle {n}"), n, "completion", None),
         Workload::Timers(n) => (format!("timers {n}"), 1, "latest timer", None),
         Workload::Startup => ("startup".into(), 1, "start", None),

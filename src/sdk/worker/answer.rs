@@ -117,10 +117,14 @@ impl Line {
         *self.transport.write().unwrap_or_else(PoisonError::into_inner) = transport;
     }
 
+    async fn call(&self, rpc: Rpc, message: &Framed) -> Result<(), Status> {
+        call(self.transport(), rpc.path(), message.clone()).await
+    }
+
     /// Sends an answer until it is heard or there is no point any more; returns why it was refused, if it was.
     async fn send(&self, rpc: Rpc, message: &impl Message) -> Result<(), Status> {
         let message = Framed::new(message)?;
-        match call(self.transport(), rpc.path(), message.clone()).await {
+        match self.call(rpc, &message).await {
             Ok(()) => Ok(()),
             // In a box: almost never wanted, and larger than what is.
             Err(status) => Box::pin(self.insist(rpc, message, status)).await,
@@ -148,7 +152,7 @@ impl Line {
                 return Ok(());
             };
             self.clock.sleep_until(self.clock.now().plus(delay)).await;
-            match call(self.transport(), rpc.path(), message.clone()).await {
+            match self.call(rpc, &message).await {
                 Ok(()) => return Ok(()),
                 Err(again) => status = again,
             }

@@ -75,12 +75,18 @@ struct Shared<J: Job> {
 
 struct State<J: Job> {
     jobs: VecDeque<J>,
-    running: Option<Running<J::Stub>>,
-    /// The thread sleeps; otherwise it runs a job or drives.
-    asleep: bool,
+    thread: Doing<J::Stub>,
     /// Which thread owns the lane; an earlier one that is stuck finds itself replaced when it comes back.
     owner: u64,
     closed: bool,
+}
+
+/// What a lane's thread does.
+enum Doing<S> {
+    /// It drives a runtime, or is about to look for a job.
+    Driving,
+    Asleep,
+    Running(Running<S>),
 }
 
 struct Running<S> {
@@ -106,9 +112,9 @@ impl<J: Job> Shared<J> {
     }
 
     fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<J>>) -> MutexGuard<'a, State<J>> {
-        state.asleep = true;
+        state.thread = Doing::Asleep;
         let mut state = self.waiting.wait(state).unwrap_or_else(PoisonError::into_inner);
-        state.asleep = false;
+        state.thread = Doing::Driving;
         state
     }
 }
@@ -116,7 +122,7 @@ impl<J: Job> Shared<J> {
 impl<J: Job> Lane<J> {
     /// Starts a lane, and with it its thread.
     pub(super) fn start(name: String, plan: Arc<Plan<J>>, rest: Rest) -> std::io::Result<Self> {
-        let state = State { jobs: VecDeque::new(), running: None, asleep: false, owner: 0, closed: false };
+        let state = State { jobs: VecDeque::new(), thread: Doing::Driving, owner: 0, closed: false };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), waiting: Condvar::new(), arrived: Notify::new() });
         let lane = Self { shared, name, plan, rest };
@@ -136,24 +142,24 @@ impl<J: Job> Lane<J> {
     pub(super) fn push(&self, job: J) {
         let mut state = self.shared.lock();
         state.jobs.push_back(job);
-        let (idle, asleep) = (state.running.is_none(), state.asleep);
+        let wake: fn(&Shared<J>) = match state.thread {
+            Doing::Asleep => |shared| shared.waiting.notify_one(),
+            Doing::Driving => |shared| shared.arrived.notify_one(),
+            Doing::Running(_) => |_| {},
+        };
         drop(state);
-        match (idle, asleep) {
-            (_, true) => self.shared.waiting.notify_one(),
-            (true, false) => self.shared.arrived.notify_one(),
-            (false, false) => {}
-        }
+        wake(&self.shared);
     }
 
     /// Looks after the job that runs.
     pub(super) fn look(&self, slow: Option<Duration>, stuck: Option<Duration>) -> Look<J::Stub> {
         let now = self.plan.clock.now();
         let mut state = self.shared.lock();
-        let Some(running) = &mut state.running else { return Look::Fine };
+        let Doing::Running(running) = &mut state.thread else { return Look::Fine };
         let ran = now.since(running.since);
         if stuck.is_some_and(|limit| ran >= limit) {
             let stub = running.stub.clone();
-            state.running = None;
+            state.thread = Doing::Driving;
             state.owner += 1;
             let owner = state.owner;
             drop(state);
@@ -214,14 +220,14 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
         {
             baton.call();
         }
-        state.running = Some(Running { since: plan.clock.now(), stub: job.stub(), warned: false });
+        state.thread = Doing::Running(Running { since: plan.clock.now(), stub: job.stub(), warned: false });
         drop(state);
         let result = work(job);
         let mut state = shared.lock();
         if state.owner != owner {
             return;
         }
-        state.running = None;
+        state.thread = Doing::Driving;
         drop(state);
         (plan.deliver)(result);
         streak = if (plan.is_swamped)() { streak.saturating_add(1) } else { 0 };
@@ -340,7 +346,7 @@ mod tests {
         };
 
         (0..PATIENCE).for_each(run);
-        while !lane.shared.lock().asleep {
+        while !matches!(lane.shared.lock().thread, Doing::Asleep) {
             thread::yield_now();
         }
         assert_eq!(driver(), second.thread().id());

@@ -92,11 +92,11 @@ impl Turns {
         let (done, answers) = unbounded_channel();
         let threads = options.threads.max(1);
         let capacity = options.sticky.div_ceil(threads);
-        let registry = Arc::clone(registry);
+        let (registry, others) = (Arc::clone(registry), flight.clone());
         let plan = Arc::new(Plan {
             work: Box::new(move || work(Arc::clone(&registry), capacity)),
             deliver: deliver(done),
-            is_swamped: is_swamped(flight.clone()),
+            is_swamped: Box::new(move || others.under_way() >= MUCH),
             clock: Arc::clone(clock),
         });
         let rest = if threads == 1 { Rest::Driving(Arc::clone(baton)) } else { Rest::Asleep };
@@ -171,11 +171,6 @@ impl Turns {
 fn deliver(done: UnboundedSender<(Answer, Ticket)>) -> Box<dyn Fn((Answer, Ticket)) + Send + Sync> {
     // Nobody listens any more when the worker has stopped.
     Box::new(move |answer| drop(done.send(answer)))
-}
-
-/// Made outside of [`Turns::start`] for the same reason.
-fn is_swamped(flight: Flight) -> Box<dyn Fn() -> bool + Send + Sync> {
-    Box::new(move || flight.under_way() >= MUCH)
 }
 
 /// What a lane's thread does: it owns the orchestrators that wait for their next turn.

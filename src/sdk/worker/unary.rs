@@ -31,10 +31,10 @@ impl Framed {
     /// `RESOURCE_EXHAUSTED` for a message of more than 4 GiB, whose length cannot be said.
     pub(super) fn new(message: &impl Message) -> Result<Self, Status> {
         let long = |_| Status::resource_exhausted("a message of more than 4 GiB cannot be sent");
-        let length = u32::try_from(message.encoded_len()).map_err(long)?;
-        let mut framed = Vec::with_capacity(HEADER + message.encoded_len());
+        let length = message.encoded_len();
+        let mut framed = Vec::with_capacity(HEADER + length);
         framed.put_u8(0);
-        framed.put_u32(length);
+        framed.put_u32(u32::try_from(length).map_err(long)?);
         message.encode(&mut framed).map_err(|error| Status::internal(error.to_string()))?;
         Ok(Self(framed.into()))
     }
