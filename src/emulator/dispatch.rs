@@ -6,6 +6,7 @@
 
 mod handle;
 mod hub;
+mod log;
 
 pub use handle::{Failure, Handle, Items};
 pub use hub::{Hub, Input, Outcome};

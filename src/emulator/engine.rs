@@ -11,6 +11,7 @@
 //! - `turn`: what a worker is given; `complete`, `actions`, `continue_as_new`: what its answer means.
 //! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
 //! - `hand_out`, `worklist`, `streams`, `lease`, `timers`, `waiters`: who gets what, and when.
+//! - `notice`: what the log is told.
 //! - `entity`, `index`: one entity, and the lists of instances, each a machine of its own.
 
 mod actions;
@@ -29,6 +30,7 @@ pub mod index;
 mod instance;
 mod lease;
 pub(in crate::emulator) mod limit;
+pub mod notice;
 mod outbox;
 mod purge;
 mod query;
@@ -54,6 +56,7 @@ use ids::Ids;
 use index::Index;
 use instance::Instance;
 use lease::Leases;
+use notice::{Listening, Notice};
 use outbox::Outgoing;
 use record::Record;
 use std::collections::{BTreeMap, VecDeque};
@@ -122,6 +125,8 @@ pub struct Engine {
     outbox: VecDeque<Outgoing>,
     records: Vec<Record>,
     effects: Vec<Effect>,
+    listening: Listening,
+    notices: Vec<Notice>,
 }
 
 #[expect(clippy::disallowed_types, reason = "looked up by id; whatever lists instances asks the index")]
@@ -148,6 +153,8 @@ impl Engine {
             outbox: VecDeque::new(),
             records: Vec::new(),
             effects: Vec::new(),
+            listening: Listening::Off,
+            notices: Vec::new(),
         }
     }
 
@@ -201,10 +208,7 @@ impl Engine {
             }
             Command::GetEntity { id, state } => Ok(self.get_entity(&id, state)),
             Command::QueryEntities(query) => self.query_entities(&query),
-            Command::OpenStream { stream, offer } => {
-                self.streams.open(stream, *offer);
-                Ok(Reply::Done)
-            }
+            Command::OpenStream { stream, offer } => Ok(self.open_stream(stream, *offer)),
             Command::CloseStream { stream } => Ok(self.close_stream(stream, now)),
             Command::CompleteTurn(answer) => self.complete_turn(*answer, now),
             Command::CompleteActivity(answer) => self.complete_activity(*answer, now),

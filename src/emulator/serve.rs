@@ -109,7 +109,7 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linge
     Arc::new(move |name: &HubName| {
         let seed = seed.unwrap_or_else(crate::entropy::seed);
         let config = Config { seed, timer_lag, max_payload, ..Config::default() };
-        let hub = dispatch::Hub::open(config, store(name), clock.now());
+        let hub = dispatch::Hub::open(name, config, store(name), clock.now());
         match hub {
             Ok(hub) => {
                 let (handle, run) = dispatch::start(hub, clock.clone(), linger.clone());

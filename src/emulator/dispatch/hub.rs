@@ -1,10 +1,11 @@
 //! Steps a hub: a batch of inputs in, what to do outside out.
 
 use super::handle::Message;
+use super::log::Log;
 use crate::emulator::engine::command::{Command, Effect, Refusal, Reply, StreamId, WaiterId};
 use crate::emulator::engine::{Config, Engine};
 use crate::emulator::store::{Fault, Store};
-use crate::model::Timestamp;
+use crate::model::{HubName, Timestamp};
 use bytes::Bytes;
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 pub struct Hub {
     engine: Engine,
     store: Box<dyn Store>,
+    log: Log,
     streams: BTreeMap<StreamId, Outlet>,
     waiters: BTreeMap<WaiterId, oneshot::Sender<Result<Reply, Refusal>>>,
 }
@@ -36,10 +38,16 @@ impl Hub {
     /// # Errors
     ///
     /// A [`Fault`] where the store cannot be read.
-    pub fn open(config: Config, mut store: Box<dyn Store>, now: Timestamp) -> Result<Self, Fault> {
+    pub fn open(
+        name: &HubName,
+        config: Config,
+        mut store: Box<dyn Store>,
+        now: Timestamp,
+    ) -> Result<Self, Fault> {
         let kept = store.load()?;
         let engine = if kept.is_empty() { Engine::new(config) } else { Engine::rebuild(config, kept, now) };
-        Ok(Self { engine, store, streams: BTreeMap::new(), waiters: BTreeMap::new() })
+        let log = Log::of(name);
+        Ok(Self { engine, store, log, streams: BTreeMap::new(), waiters: BTreeMap::new() })
     }
 
     /// Decides inputs, commits them as one batch, and gives back what is to be done: for a simulator, which has no
@@ -71,6 +79,7 @@ impl Hub {
 
     /// Serves a batch of messages: decides, stores, then acts.
     pub(super) fn serve(&mut self, batch: &mut Vec<Message>, now: Timestamp) -> Result<(), Fault> {
+        self.engine.listen(Log::listens());
         let mut replies = Vec::with_capacity(batch.len());
         let mut done = Vec::new();
         for message in batch.drain(..) {
@@ -104,6 +113,9 @@ impl Hub {
         self.engine.settle(now);
         self.store.commit(self.engine.take_records())?;
         // Stored: from here on it may be felt outside.
+        for notice in self.engine.take_notices() {
+            self.log.tell(&notice);
+        }
         for effect in self.engine.take_effects() {
             self.perform(effect, now);
         }

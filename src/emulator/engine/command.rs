@@ -269,6 +269,27 @@ pub struct Offer {
     pub worker: Option<String>,
 }
 
+impl std::fmt::Display for Offer {
+    /// What it takes, in words.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(filters) = &self.filters else { return f.write_str("everything") };
+        let mut kinds = Vec::new();
+        let mut list = |kind: &str, names: Vec<String>| {
+            if !names.is_empty() {
+                kinds.push(format!("{kind} {}", names.join(", ")));
+            }
+        };
+        let named = |name: &str, versions: &[String]| match versions {
+            [] => name.to_owned(),
+            versions => format!("{name} ({})", versions.join(", ")),
+        };
+        list("orchestrations", filters.orchestrations.iter().map(|f| named(&f.name, &f.versions)).collect());
+        list("activities", filters.activities.iter().map(|f| named(&f.name, &f.versions)).collect());
+        list("entities", filters.entities.iter().map(|f| f.name.clone()).collect());
+        if kinds.is_empty() { f.write_str("nothing") } else { f.write_str(&kinds.join("; ")) }
+    }
+}
+
 /// Which instances to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {

@@ -1,9 +1,10 @@
 //! Hands ready work to streams, and takes back what they do not finish.
 
 use super::Engine;
-use super::command::{Effect, Refusal, Reply, StreamId, WorkKind};
+use super::command::{Effect, Offer, Refusal, Reply, StreamId, WorkKind};
 use super::instance::Stage;
 use super::lease::{Found, Held, LeaseId};
+use super::notice::{Listening, Notice};
 use super::record::Settles;
 use super::timers::TimerKey;
 use super::turn::{activity_item, batch_item};
@@ -183,10 +184,24 @@ impl Engine {
         }
     }
 
+    /// A worker opens a stream.
+    pub(super) fn open_stream(&mut self, stream: StreamId, offer: Offer) -> Reply {
+        self.note(Listening::Lives, || Notice::WorkerJoined {
+            stream,
+            worker: offer.worker.clone(),
+            takes: offer.to_string(),
+        });
+        self.streams.open(stream, offer);
+        Reply::Done
+    }
+
     /// A stream has ended: what it held is offered to others, before what was not out yet. An answer that still
     /// arrives counts until then.
     pub(super) fn close_stream(&mut self, stream: StreamId, now: Timestamp) -> Reply {
-        for lease in self.streams.close(stream).into_iter().rev() {
+        let worker = self.streams.get(stream).and_then(|found| found.offer.worker.clone());
+        let held = self.streams.close(stream);
+        self.note(Listening::Lives, || Notice::WorkerLeft { stream, worker, held: held.len() });
+        for lease in held.into_iter().rev() {
             let Some(found) = self.leases.get_mut(lease) else { continue };
             found.stream = None;
             let Some((work, class)) = self.work_of(lease, Why::Lost) else {

@@ -191,6 +191,7 @@ impl Engine {
     /// Makes a change and keeps its record for the store.
     pub(super) fn put(&mut self, record: Record) {
         self.apply(&record);
+        self.note_life(&record);
         self.records.push(record);
     }
 
