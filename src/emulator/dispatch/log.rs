@@ -36,11 +36,10 @@ impl Log {
             }
             Notice::InstanceEnded { id, name, status, failure } => {
                 let failure = failure.as_deref();
-                match status {
-                    Status::Failed => {
-                        tracing::info!(%hub, instance = %id, name, failure, "an instance failed")
-                    }
-                    status => tracing::info!(%hub, instance = %id, name, %status, "an instance ended"),
+                if *status == Status::Failed {
+                    tracing::info!(%hub, instance = %id, name, failure, "an instance failed");
+                } else {
+                    tracing::info!(%hub, instance = %id, name, %status, "an instance ended");
                 }
             }
             Notice::WorkerJoined { stream, worker, takes } => {
