@@ -51,7 +51,7 @@ impl Log {
                 tracing::info!(%hub, stream = stream.0, worker, held, "a worker left; others get what it held");
             }
             Notice::Skipped { id, what } => {
-                tracing::warn!(%hub, %id, what, "a part of an answer was left out")
+                tracing::warn!(%hub, %id, what, "a part of an answer was left out");
             }
             Notice::Nonsense { kind, id, what } => {
                 tracing::warn!(%hub, ?kind, %id, what, "an answer makes no sense; what it is about has failed");
