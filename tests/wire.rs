@@ -1,7 +1,8 @@
 //! Holds a scheduler to every rule of the protocol, with a raw client and a raw worker over gRPC.
 //!
 //! The rules are numbered: G1 to G34 are the acceptance list, R1 to R59 the behaviour that the official suites
-//! ask for. A test's name is its rule as a sentence, and `docs/compatibility.md` is made from those names.
+//! ask for, R60 to R78 what the sources of the SDKs ask for where no suite does. A test's name is its rule as a
+//! sentence, and `docs/compatibility.md` is made from those names.
 //!
 //! Without more, every test starts an emulator of its own in this process. `TASKHUB_WIRE_ENDPOINT` (and
 //! `TASKHUB`, `default` otherwise) names another endpoint to hold to the same rules; nothing here reaches into
@@ -26,6 +27,12 @@ mod entities;
 mod fixture;
 #[path = "wire/rewind.rs"]
 mod rewind;
+#[path = "wire/sources.rs"]
+mod sources;
+#[path = "wire/sources_control.rs"]
+mod sources_control;
+#[path = "wire/sources_entities.rs"]
+mod sources_entities;
 #[path = "wire/suites_entities.rs"]
 mod suites_entities;
 #[path = "wire/suites_execution.rs"]

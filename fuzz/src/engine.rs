@@ -130,6 +130,7 @@ impl Hub {
                     completed_from: list.completed_time_from.as_ref().map(Timestamp::from_wire),
                     completed_to: list.completed_time_to.as_ref().map(Timestamp::from_wire),
                     page_size: usize::try_from(list.page_size).unwrap_or_default(),
+                    until_empty: list.page_size % 2 == 0,
                     after: list.last_instance_key,
                 })
             }

@@ -47,5 +47,6 @@ pub fn metadata(bytes: &[u8]) {
     drop(headers::worker(&sent));
     let sticky = sent.get(headers::STICKY).is_some_and(|value| value == "1");
     assert_eq!(headers::sticky(&sent), sticky);
+    assert!(!headers::is_javascript(&sent) || sent.contains_key("x-user-agent"));
     let _ = headers::deadline(&sent);
 }

@@ -8,7 +8,8 @@
 //!
 //! - [`command`]: what can be asked, and what is answered. [`record`]: what is stored, and how it changes the state.
 //! - `start`, `signal`, `end`, `restart`, `rewind`, `purge`, `query`: what clients ask for.
-//! - `turn`: what a worker is given; `complete`, `actions`, `continue_as_new`: what its answer means.
+//! - `turn`: what a worker is given; `complete`, `actions`, `continue_as_new`: what its answer means; `chunks`,
+//!   `malformed`: an answer in parts, and one that makes no sense.
 //! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
 //! - `hand_out`, `worklist`, `streams`, `lease`, `timers`, `waiters`: who gets what, and when.
 //! - `notice`: what the log is told.
@@ -17,6 +18,7 @@
 mod actions;
 mod activity;
 mod child;
+mod chunks;
 pub mod command;
 mod complete;
 mod continue_as_new;
@@ -30,11 +32,13 @@ pub mod index;
 mod instance;
 mod lease;
 pub(in crate::emulator) mod limit;
+mod malformed;
 pub mod notice;
 mod outbox;
 mod purge;
 mod query;
 pub mod record;
+mod repeat;
 mod restart;
 mod rewind;
 mod signal;
@@ -122,6 +126,7 @@ pub struct Engine {
     batches_given_back: BTreeMap<InstanceId, u32>,
     /// Where the next handing out begins, so that no class of work starves another.
     turn: usize,
+    requests: repeat::Requests,
     outbox: VecDeque<Outgoing>,
     records: Vec<Record>,
     effects: Vec<Effect>,
@@ -150,6 +155,7 @@ impl Engine {
             waiters: Waiters::default(),
             batches_given_back: BTreeMap::new(),
             turn: 0,
+            requests: repeat::Requests::default(),
             outbox: VecDeque::new(),
             records: Vec::new(),
             effects: Vec::new(),

@@ -115,11 +115,6 @@ impl World {
         self.spend(command);
         match told {
             Ok(Reply::Done) => {}
-            Err(Refusal::Invalid { .. }) => {
-                assert!(matches!(how, Batch::Malformed));
-                self.resting = true;
-                return;
-            }
             Err(Refusal::NoSuchWorkItem { .. }) if held.lost => return,
             told => panic!("{told:?}"),
         }
@@ -142,14 +137,33 @@ impl World {
             }
             Batch::Crash { for_good } => {
                 let left = self.look(&id).map_or(0, |entity| entity.backlog_queue_size);
+                // Calls are given up, at once or after two minutes of failures; signals never are.
+                let old = self.now.as_micros() - 120_000_000;
+                let given_up: Vec<String> = held
+                    .work
+                    .operation_requests
+                    .iter()
+                    .filter(|event| operation(event).1.is_some())
+                    .filter(|event| {
+                        for_good
+                            || event.timestamp.is_some_and(|at| Timestamp::from_wire(&at).as_micros() <= old)
+                    })
+                    .map(|event| operation(event).0.to_owned())
+                    .collect();
                 if left < backlog {
-                    self.mail.given_up(&texts);
+                    assert_eq!(
+                        usize::try_from(backlog - left),
+                        Ok(given_up.len()),
+                        "calls alone are given up"
+                    );
+                    self.mail.given_up(&given_up);
                 } else {
-                    assert!(!for_good, "it said that it never will");
-                    self.resting = true;
+                    assert!(!for_good || given_up.is_empty(), "it said that it never will");
                 }
+                self.resting = true;
             }
-            Batch::Malformed => panic!("taken: {answer:?}"),
+            // What makes no sense counts as the failure of its operation.
+            Batch::Malformed => self.mail.done(&texts[0]),
         }
     }
 }

@@ -264,14 +264,15 @@ async fn r25_an_instance_can_be_suspended_right_after_its_start() {
     hub.suspend(&id).await;
     let mut worker = hub.worker().await;
     let turn = worker.turn().await;
-    assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionStarted", "ExecutionSuspended"]);
+    assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionStarted"]);
+    turn.act([]).await;
+    let turn = worker.turn().await;
+    assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionSuspended"]);
     turn.act([]).await;
     assert_eq!(hub.status(&id).await, Is::Suspended);
     hub.suspend(&id).await;
-    while hub.status(&id).await == Is::Suspended {
-        hub.resume(&id).await;
-        worker.turn().await.act([]).await;
-    }
+    hub.resume(&id).await;
+    worker.turn().await.act([]).await;
     assert_eq!(hub.status(&id).await, Is::Running);
     hub.raise(&id, "end", "1").await;
     let mut turn = worker.turn().await;

@@ -7,7 +7,7 @@ use taskhub::wire::history_event::EventType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 
 /// What only takes these orchestrations, activities and entities: each a name and the versions of it.
-fn only(
+pub(crate) fn only(
     orchestrations: &[(&str, &[&str])],
     activities: &[(&str, &[&str])],
     entities: &[&str],
@@ -230,6 +230,18 @@ async fn r47_an_activity_without_a_version_matches_by_the_version_of_its_orchest
     worker.turn().await.act([call(1, "Work", "1"), call_with(2, other)]).await;
     assert_eq!(worker.activity().await.request.task_id, 1);
     assert!(worker.is_idle().await, "a version of its own counts first");
+}
+
+#[tokio::test]
+async fn r48_filters_of_three_empty_lists_let_everything_through() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker_with(only(&[], &[], &[])).await;
+    hub.start("a", "Any").await;
+    worker.turn().await.act([call(1, "Work", "1")]).await;
+    worker.activity().await.finish("1").await;
+    worker.turn().await.finish("done").await;
+    hub.signal(&hub.entity("counter", "a"), "add", "1").await;
+    worker.batch().await.finish(Some("1")).await;
 }
 
 #[tokio::test]

@@ -243,6 +243,35 @@ async fn r37_ids_are_listed_for_ended_instances_in_disjoint_pages_by_completion(
 }
 
 #[tokio::test]
+async fn r37_a_first_key_that_is_present_and_empty_gives_every_filled_page_a_key_and_an_empty_page_ends_it() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let mut states = Vec::new();
+    for stem in ["a", "b", "c", "d"] {
+        states.push(ended(&hub, &mut worker, stem, Is::Completed).await);
+    }
+    let mut ids = Vec::new();
+    let mut key = Some(String::new());
+    for _ in 0..3 {
+        let request = wire::ListInstanceIdsRequest {
+            page_size: 2,
+            completed_time_from: states[0].completed_timestamp,
+            last_instance_key: key,
+            ..Default::default()
+        };
+        let page = hub.client().list_instance_ids(request).await.expect("a page").into_inner();
+        key = page.last_instance_key;
+        if page.instance_ids.is_empty() {
+            break;
+        }
+        ids.extend(page.instance_ids);
+        assert!(key.as_ref().is_some_and(|key| !key.is_empty()), "a filled page has a key: {ids:?}");
+    }
+    assert_eq!(key, None, "an empty page has none");
+    assert_eq!(ids, ["a", "b", "c", "d"].map(|stem| hub.id(stem)));
+}
+
+#[tokio::test]
 async fn r38_cleaning_entity_storage_counts_nothing_and_has_no_next_page() {
     let hub = Hub::fresh().await;
     let mut worker = hub.worker().await;

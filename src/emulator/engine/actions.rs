@@ -23,58 +23,6 @@ pub(super) struct Answer {
     pub(super) end: Option<Ending>,
 }
 
-/// What is malformed about an action.
-pub(super) fn what_is_wrong(action: &wire::OrchestratorAction) -> Option<String> {
-    let id = action.id;
-    match action.orchestrator_action_type.as_ref() {
-        None => {
-            Some(format!("action {id} is of no known type; build the worker against the newest protocol"))
-        }
-        Some(Action::ScheduleTask(task)) if task.name.is_empty() => {
-            Some(format!("action {id} schedules an activity without a name"))
-        }
-        Some(Action::CreateSubOrchestration(child)) if child.name.is_empty() => {
-            Some(format!("action {id} creates a child without a name"))
-        }
-        Some(Action::CreateTimer(timer)) if timer.fire_at.is_none() => {
-            Some(format!("action {id} sets a timer without a moment"))
-        }
-        Some(Action::SendEvent(send)) if send.instance.is_none() => {
-            Some(format!("action {id} sends an event to nobody"))
-        }
-        Some(Action::CompleteOrchestration(end)) => match end.orchestration_status() {
-            wire::OrchestrationStatus::Running
-            | wire::OrchestrationStatus::Pending
-            | wire::OrchestrationStatus::Suspended => Some(format!(
-                "action {id} completes the orchestration as {}, which is no end",
-                end.orchestration_status().as_str_name()
-            )),
-            wire::OrchestrationStatus::Completed
-            | wire::OrchestrationStatus::Failed
-            | wire::OrchestrationStatus::Terminated
-            | wire::OrchestrationStatus::Canceled
-            | wire::OrchestrationStatus::ContinuedAsNew => None,
-        },
-        Some(Action::SendEntityMessage(message)) => match &message.entity_message_type {
-            None => Some(format!("action {id} sends an entity message of no known type")),
-            Some(
-                EntityMessageType::EntityOperationSignaled(_)
-                | EntityMessageType::EntityOperationCalled(_)
-                | EntityMessageType::EntityLockRequested(_)
-                | EntityMessageType::EntityUnlockSent(_),
-            ) => None,
-        },
-        Some(
-            Action::ScheduleTask(_)
-            | Action::CreateSubOrchestration(_)
-            | Action::CreateTimer(_)
-            | Action::SendEvent(_)
-            | Action::TerminateOrchestration(_)
-            | Action::RewindOrchestration(_),
-        ) => None,
-    }
-}
-
 /// What of a turn's actions still has a meaning when it ends with continue-as-new: nobody is left to wait for
 /// children and locks (wire-semantics C.7).
 pub(super) fn outlives_execution(outgoing: &Outgoing) -> bool {
@@ -143,10 +91,11 @@ impl Engine {
         let scheduled = event::task_scheduled(id, now, task);
         answer.events.push(encode(&scheduled));
         let Some(EventType::TaskScheduled(task)) = scheduled.event_type else { return };
-        // For filters, an activity without a version has that of its orchestration (R47).
+        // For filters, an activity without a version has that of its orchestration; one whose version is said to be ""
+        // has none (R47, R64).
         let orchestration = self.instances.get(&turn.id);
-        let version = task.version.clone().filter(|version| !version.is_empty());
-        let version = version.or_else(|| orchestration.and_then(|instance| instance.started.version.clone()));
+        let version =
+            task.version.clone().or_else(|| orchestration.and_then(|of| of.started.version.clone()));
         let request = wire::ActivityRequest {
             name: task.name,
             version: task.version,

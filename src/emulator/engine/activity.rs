@@ -31,13 +31,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         let found = if answer.completion_token.is_empty() {
-            let of = |held: &Held| match held {
-                Held::Activity { id, task, .. } => {
-                    id.as_str() == answer.instance_id && *task == answer.task_id
-                }
-                Held::Turn(_) | Held::Batch { .. } => false,
-            };
-            self.leases.find_held(of).map_or(Found::Unknown, Found::Live)
+            self.lease_of_activity(&InstanceId::unchecked(answer.instance_id.as_str()), answer.task_id)
         } else {
             self.leases.find(&answer.completion_token)
         };

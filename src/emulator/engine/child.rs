@@ -55,6 +55,16 @@ impl Engine {
         started: Box<wire::ExecutionStartedEvent>,
         now: Timestamp,
     ) {
+        if started.name.is_empty() {
+            // No worker would ever take it: the parent hears so at once.
+            let failed = failure::not_retriable(
+                "OrchestrationNameMissing",
+                format!("the sub-orchestration '{id}' has no name; say which orchestrator is to run"),
+            );
+            let execution = super::instance::execution_of(&started);
+            self.child_ended(parent, &execution, Err(Box::new(failed)), now);
+            return;
+        }
         if let Some(existing) = self.instances.get(id)
             && !existing.has_ended()
         {

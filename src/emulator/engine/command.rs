@@ -322,6 +322,9 @@ pub struct ListIds {
     pub page_size: usize,
     /// Where the page begins: the `next` of the page before.
     pub after: Option<String>,
+    /// Whether every page with ids says where the next one begins, so that only an empty page is the last. A `next`
+    /// remembers it.
+    pub until_empty: bool,
 }
 
 /// Which entities to list.

@@ -1,13 +1,17 @@
 //! Decides what a worker's answer to a turn means.
-#![expect(deprecated, reason = "chunked answers are deprecated on the wire, but .NET and Java send them")]
 
 use super::Engine;
 use super::actions::outlives_execution;
-use super::command::{Refusal, Reply};
+use super::command::{Refusal, Reply, WorkKind};
+use super::continue_as_new::Next;
 use super::instance::{Arrived, End, Instance, Stage};
 use super::lease::{Found, Held, LeaseId, Turn};
+use super::malformed;
+use super::notice::{Listening, Notice};
+use super::outbox::Outgoing;
 use super::record::{Commit, Record, Scheduled};
 use crate::model::{InstanceId, Kind, Status, Timestamp, event};
+use crate::wire::orchestrator_action::OrchestratorActionType as Action;
 use crate::wire::{self, OrchestratorResponse, history_event::EventType};
 use std::time::Duration;
 
@@ -19,32 +23,24 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         let Some(lease) = self.turn_lease(&answer)? else { return Ok(Reply::Done) };
-        if let Some(what) = what_is_wrong(&answer) {
-            // A malformed answer is answered as such, and somebody gets the turn again, later.
-            self.give_back(lease, None, now);
-            return Err(Refusal::Invalid { what });
-        }
         let Some(Held::Turn(turn)) = self.leases.get_mut(lease).map(|lease| &mut lease.held) else {
             return Err(Refusal::NoSuchWorkItem { token: answer.completion_token });
         };
-        if answer.is_partial {
-            add_chunk(turn, answer);
-            return Ok(Reply::Done);
-        }
-        let chunks = turn.chunks.take();
-        let in_chunks = chunks.is_some();
-        let mut answer = match chunks {
-            Some(first) => join(*first, answer),
-            None => answer,
-        };
-        if in_chunks {
-            // Chunks after the first say 0 events: all of them were meant (wire-semantics C.3, rule 3).
-            answer.num_events_processed = None;
-        }
+        let Some(mut answer) = turn.chunks.take_in(answer) else { return Ok(Reply::Done) };
         if answer.requires_history {
             self.forget_keeper(lease);
             self.give_back(lease, Some(Duration::ZERO), now);
             return Ok(Reply::Done);
+        }
+        if self.consumes_nothing(lease, &answer) {
+            // A worker that says so again and again would be asked without end: its turn rests like one given back.
+            self.give_back(lease, None, now);
+            return Ok(Reply::Done);
+        }
+        if let Some(what) = malformed::what_is_wrong(&answer) {
+            malformed::fail(&mut answer, malformed::failure_of(&what));
+            let id = InstanceId::unchecked(answer.instance_id.as_str());
+            self.note(Listening::Warnings, || Notice::Nonsense { kind: WorkKind::Turn, id, what });
         }
         self.limit().on_turn(&mut answer);
         let Some(turn) = self.end_turn(lease) else { return Ok(Reply::Done) };
@@ -56,11 +52,7 @@ impl Engine {
     fn turn_lease(&self, answer: &OrchestratorResponse) -> Result<Option<LeaseId>, Refusal> {
         let token = &answer.completion_token;
         let found = if token.is_empty() {
-            let of = |held: &Held| match held {
-                Held::Turn(turn) => turn.id.as_str() == answer.instance_id,
-                Held::Activity { .. } | Held::Batch { .. } => false,
-            };
-            self.leases.find_held(of).map_or(Found::Unknown, Found::Live)
+            self.lease_of_turn(&InstanceId::unchecked(answer.instance_id.as_str()))
         } else {
             self.leases.find(token)
         };
@@ -69,6 +61,22 @@ impl Engine {
             Found::JustConsumed => Ok(None),
             Found::Unknown => Err(Refusal::NoSuchWorkItem { token: token.clone() }),
         }
+    }
+
+    /// Whether an answer leaves every event of its turn unconsumed and ends nothing.
+    fn consumes_nothing(&mut self, lease: LeaseId, answer: &OrchestratorResponse) -> bool {
+        let Some(Held::Turn(turn)) = self.leases.get_mut(lease).map(|lease| &lease.held) else {
+            return false;
+        };
+        let Some(instance) = self.instances.get(&turn.id) else { return false };
+        let ends = answer
+            .actions
+            .iter()
+            .any(|action| matches!(action.orchestrator_action_type, Some(Action::CompleteOrchestration(_))));
+        turn.taken > 0
+            && !turn.terminates
+            && !ends
+            && consumed(instance, turn.taken, answer.num_events_processed) == 0
     }
 
     /// The worker has no cache for what it was given: the next time it gets the whole history.
@@ -106,7 +114,8 @@ impl Engine {
             self.complete_rewind(turn, answer, now);
             return;
         }
-        let consumed = consumed(instance, turn.taken, answer.num_events_processed);
+        let processed = answer.num_events_processed.filter(|_| !turn.terminates);
+        let consumed = consumed(instance, turn.taken, processed);
         let control = Control::read(instance, consumed);
         let mut answered = self.read_actions(turn, answer.actions, now);
         let end = how_it_ends(answered.end.take(), control.terminated.as_ref());
@@ -119,9 +128,15 @@ impl Engine {
         let custom_status = self.custom_status(id, answer.custom_status, &control, end.is_some());
         match end {
             Some(Ending::Continue(next)) => {
-                self.continue_as_new(turn, *next, consumed, &control, custom_status, now);
-                self.outbox.extend(answered.outgoing.into_iter().filter(outlives_execution));
-                self.outbox.push_back(super::outbox::Outgoing::Release { holder: id.clone() });
+                let (to_itself, outgoing): (Vec<_>, Vec<_>) = answered
+                    .outgoing
+                    .into_iter()
+                    .filter(outlives_execution)
+                    .partition(|outgoing| matches!(outgoing, Outgoing::Event { to, .. } if to == id));
+                let next = Next { end: *next, to_itself, consumed, custom_status };
+                self.continue_as_new(turn, next, &control, now);
+                self.outbox.extend(outgoing);
+                self.outbox.push_back(Outgoing::Release { holder: id.clone() });
             }
             ending => {
                 let end = ending.map(|ending| ending.into_end(now));
@@ -299,30 +314,4 @@ pub(super) fn tasks_of(scheduled: &[Scheduled]) -> Vec<i32> {
         Scheduled::Timer { .. } | Scheduled::Child { .. } => None,
     };
     scheduled.iter().filter_map(task).collect()
-}
-
-/// What is malformed about an answer.
-fn what_is_wrong(answer: &OrchestratorResponse) -> Option<String> {
-    answer.actions.iter().find_map(super::actions::what_is_wrong)
-}
-
-/// Keeps a chunk until the last one comes. One that is said again, because nobody heard that it was taken, is no other.
-fn add_chunk(turn: &mut Turn, chunk: OrchestratorResponse) {
-    turn.chunks = Some(match turn.chunks.take() {
-        Some(earlier) if chunk.chunk_index.is_some() && chunk.chunk_index <= earlier.chunk_index => earlier,
-        Some(earlier) => Box::new(join(*earlier, chunk)),
-        None => Box::new(chunk),
-    });
-}
-
-/// Two chunks as one answer: actions in order of arrival, everything else from whoever says it first.
-fn join(mut earlier: OrchestratorResponse, chunk: OrchestratorResponse) -> OrchestratorResponse {
-    earlier.actions.extend(chunk.actions);
-    earlier.custom_status = earlier.custom_status.or(chunk.custom_status);
-    earlier.orchestration_trace_context =
-        earlier.orchestration_trace_context.or(chunk.orchestration_trace_context);
-    earlier.is_partial = chunk.is_partial;
-    earlier.chunk_index = chunk.chunk_index;
-    earlier.requires_history |= chunk.requires_history;
-    earlier
 }

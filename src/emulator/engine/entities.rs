@@ -2,8 +2,9 @@
 
 use super::Engine;
 use super::command::{Refusal, Reply, WorkKind};
-use super::entity::{Completion, Decision, LockRequest, Operation, Start};
+use super::entity::{Completion, Decision, LockRequest, Operation, Skipped, Start};
 use super::lease::{Found, Held};
+use super::notice::{Listening, Notice};
 use super::record::Record;
 use super::worklist::{ClassId, Waiting, Work};
 use crate::model::{InstanceId, Kind, Timestamp, event};
@@ -20,7 +21,12 @@ impl Engine {
         at: Option<prost_types::Timestamp>,
         now: Timestamp,
     ) -> Reply {
-        let request_id = if request_id.is_empty() { self.ids.uuid().to_string() } else { request_id };
+        // .NET and Go read the id of a request as a GUID, and would fall over any other again and again (R63).
+        let request_id = match guid(&request_id) {
+            Some(request) if !self.requests.is_first(request, id) => return Reply::Done,
+            Some(_) => request_id,
+            None => self.ids.uuid().to_string(),
+        };
         let signal = wire::EntityOperationSignaledEvent {
             request_id,
             operation,
@@ -168,25 +174,28 @@ impl Engine {
         let ids = &mut self.ids;
         let mut mint = || ids.uuid().to_string();
         let completion = self.entities.complete(&id, number, answer, now, &mut mint, &mut decision);
+        for Skipped(what) in std::mem::take(&mut decision.skipped) {
+            self.note(Listening::Warnings, || Notice::Skipped { id: id.clone(), what });
+        }
         match completion {
-            Ok(Completion::Applied | Completion::Stale) => {
+            Completion::Applied | Completion::Stale => {
                 self.batches_given_back.remove(&id);
                 self.consume(lease);
                 self.absorb(decision, now);
-                Ok(Reply::Done)
             }
-            Ok(Completion::Retry(after)) => {
+            Completion::Retry(after) => {
                 let stream = self.consume(lease).flatten();
                 self.absorb(decision, now);
                 let class = self.batch_class(&id);
                 let waiting = Waiting { work: Work::Batch(id), class, avoid: stream };
                 self.work.put_off(now.plus(after), waiting);
-                Ok(Reply::Done)
-            }
-            Err(refusal) => {
-                self.give_back(lease, None, now);
-                Err(refusal)
             }
         }
+        Ok(Reply::Done)
     }
+}
+
+/// A text as a GUID, in the two forms that every SDK reads: 32 digits, with hyphens or without.
+fn guid(text: &str) -> Option<uuid::Uuid> {
+    matches!(text.len(), 32 | 36).then(|| uuid::Uuid::try_parse(text).ok()).flatten()
 }

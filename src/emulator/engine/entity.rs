@@ -13,9 +13,10 @@ mod entities;
 mod message;
 mod query;
 
-pub use batch::{Batch, Completion};
+pub use batch::{Batch, Completion, Skipped};
 pub use change::{Change, Changed};
 pub use entities::{Decision, Entities, Start};
+pub(in crate::emulator::engine) use message::check_lock_set;
 pub use message::{Caller, LockRequest, Operation};
 
 use crate::model::{ExecutionId, InstanceId, Timestamp};
@@ -35,7 +36,15 @@ pub struct Entity {
     delayed: BTreeMap<(Timestamp, u64), Operation>,
     sent: u64,
     stage: Stage,
-    failed_batches: u32,
+    /// The batches as a whole that failed since one ran.
+    failed: Option<Failing>,
+}
+
+/// A row of batches that failed as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Failing {
+    since: Timestamp,
+    times: u32,
 }
 
 /// Who holds the entity, and what that one has sent since.
@@ -83,7 +92,7 @@ impl Entity {
             delayed: BTreeMap::new(),
             sent: 0,
             stage: Stage::Idle,
-            failed_batches: 0,
+            failed: None,
         }
     }
 
@@ -132,7 +141,7 @@ impl Entity {
 
     /// Whether the two are the same as far as records tell.
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { id, state, modified, lock, queue, delayed, sent, stage: _, failed_batches: _ } = self;
+        let Self { id, state, modified, lock, queue, delayed, sent, stage: _, failed: _ } = self;
         (id, state, modified, lock, queue, delayed, sent)
             == (
                 &other.id,

@@ -70,9 +70,17 @@ impl Engine {
     pub(super) fn ready_turn(&mut self, id: &InstanceId, now: Timestamp) {
         let Some(instance) = self.instances.get_mut(id) else { return };
         if instance.stage == Stage::Idle && instance.wants_turn(now) {
-            instance.stage = Stage::Ready;
-            let class = instance.class;
-            self.work.push(Waiting { work: Work::Turn(id.clone()), class, avoid: None });
+            let waiting = Waiting { work: Work::Turn(id.clone()), class: instance.class, avoid: None };
+            match instance.not_before().filter(|at| *at > now) {
+                None => {
+                    instance.stage = Stage::Ready;
+                    self.work.push(waiting);
+                }
+                Some(at) => {
+                    instance.stage = Stage::Resting;
+                    self.work.put_off(at, waiting);
+                }
+            }
         }
     }
 
@@ -219,6 +227,28 @@ impl Engine {
             }
         }
         Reply::Done
+    }
+
+    /// The lease of an instance's turn, for an answer without a token: the current execution's first, as an older one
+    /// may still be out.
+    pub(super) fn lease_of_turn(&self, id: &InstanceId) -> Found {
+        let current = self.instances.get(id).and_then(|instance| match instance.stage {
+            Stage::Out(lease) => Some(lease),
+            Stage::Ready | Stage::Resting => self.orphans.get(&Work::Turn(id.clone())).copied(),
+            Stage::Idle => None,
+        });
+        current.map_or_else(|| self.leases.oldest(|held| held.is_turn_of(id)), Found::Live)
+    }
+
+    /// The lease of an activity, for an answer without a token: the current execution's first.
+    pub(super) fn lease_of_activity(&self, id: &InstanceId, task: i32) -> Found {
+        let activity = self.instances.get(id).and_then(|instance| instance.activities.get(&task));
+        let current = activity.and_then(|activity| match activity.stage {
+            Stage::Out(lease) => Some(lease),
+            Stage::Ready | Stage::Resting => self.orphans.get(&Work::Activity(id.clone(), task)).copied(),
+            Stage::Idle => None,
+        });
+        current.map_or_else(|| self.leases.oldest(|held| held.is_activity_of(id, task)), Found::Live)
     }
 
     /// The work that a lease is about, if it is still wanted; an entity's batch is given back on the way.

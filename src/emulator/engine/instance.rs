@@ -8,6 +8,16 @@ use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp};
 use crate::wire;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// How much later than the event before it an event arrives at the least: Java keeps the events that it carries over in
+/// a set, where two that are equal are one (R67).
+pub(super) const TICK: Duration = Duration::from_micros(1);
+
+/// How much later than the last turn of an execution the first turn of the next is: JavaScript and Java make ids from
+/// the clock in milliseconds, and would make the same ones again (R66).
+pub(super) const GENERATION: Duration = Duration::from_micros(GENERATION_MICROS.unsigned_abs());
+const GENERATION_MICROS: i64 = 1_000;
 
 /// An event that has arrived and that no turn has consumed.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +117,8 @@ pub(super) struct Instance {
     /// The stream that ran the last committed turn of this execution, and may have kept the orchestrator.
     pub(super) kept_by: Option<StreamId>,
     pub(super) given_back: u32,
+    /// The time of the event that arrived last: the next one is later.
+    pub(super) last_arrival: Timestamp,
 }
 
 /// The parent of a child, as `ExecutionStarted` names it.
@@ -167,6 +179,7 @@ impl Instance {
             stage: Stage::Idle,
             kept_by: None,
             given_back: 0,
+            last_arrival: now,
         }
     }
 
@@ -201,6 +214,13 @@ impl Instance {
     /// Whether it has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.end.is_some()
+    }
+
+    /// When the next turn may be handed out at the earliest. Only the first turn of a generation has to wait: its clock
+    /// runs ahead of the hub's by what keeps generations apart, and must not run away.
+    pub(super) fn not_before(&self) -> Option<Timestamp> {
+        let ahead = self.begun && self.history.len() == 0;
+        ahead.then(|| Timestamp::from_micros(self.clock.as_micros() - GENERATION_MICROS))
     }
 
     /// Whether a turn could be handed out at `now`: something has arrived, or it is to be rewound.

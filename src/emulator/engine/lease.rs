@@ -1,8 +1,8 @@
 //! Keeps what is with a worker, under the token that its answer must carry.
 
+use super::chunks::Chunks;
 use super::command::{StreamId, WorkKind};
 use crate::model::{ExecutionId, InstanceId, Timestamp};
-use crate::wire;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The number of a lease; never used twice in a life of the hub.
@@ -33,11 +33,27 @@ pub(super) struct Turn {
     pub(super) at: Timestamp,
     /// How many of the inbox it was given.
     pub(super) taken: usize,
+    /// Whether one of those terminates the execution: then all of them are consumed, whatever the worker says.
+    pub(super) terminates: bool,
     /// Chunks of its answer that have come (`isPartial`).
-    pub(super) chunks: Option<Box<wire::OrchestratorResponse>>,
+    pub(super) chunks: Chunks,
 }
 
 impl Held {
+    pub(super) fn is_turn_of(&self, instance: &InstanceId) -> bool {
+        match self {
+            Self::Turn(turn) => turn.id == *instance,
+            Self::Activity { .. } | Self::Batch { .. } => false,
+        }
+    }
+
+    pub(super) fn is_activity_of(&self, instance: &InstanceId, of: i32) -> bool {
+        match self {
+            Self::Activity { id, task, .. } => id == instance && *task == of,
+            Self::Turn(_) | Self::Batch { .. } => false,
+        }
+    }
+
     pub(super) fn kind(&self) -> WorkKind {
         match self {
             Self::Turn(_) => WorkKind::Turn,
@@ -97,9 +113,12 @@ impl Leases {
         }
     }
 
-    /// The lease whose answer names its work instead of its token, as very old SDKs do (wire-semantics A.7).
-    pub(super) fn find_held(&self, fits: impl Fn(&Held) -> bool) -> Option<LeaseId> {
-        self.live.iter().find(|(_, lease)| fits(&lease.held)).map(|(id, _)| *id)
+    /// The oldest lease that fits, for an answer that names its work instead of its token (wire-semantics A.7).
+    pub(super) fn oldest(&self, fits: impl Fn(&Held) -> bool) -> Found {
+        self.live
+            .iter()
+            .find(|(_, lease)| fits(&lease.held))
+            .map_or(Found::Unknown, |(id, _)| Found::Live(*id))
     }
 
     pub(super) fn get_mut(&mut self, id: LeaseId) -> Option<&mut Lease> {

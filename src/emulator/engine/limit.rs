@@ -4,7 +4,7 @@
 //! (wire-semantics A.5; unsure). What clients send is refused before it gets here.
 
 use super::Engine;
-use crate::model::{event, failure};
+use crate::model::failure;
 use crate::wire::{
     self, TaskFailureDetails, operation_action::OperationActionType, operation_result::ResultType,
     orchestrator_action::OrchestratorActionType as Action,
@@ -46,21 +46,7 @@ impl Limit {
         else {
             return;
         };
-        let completing = answer
-            .actions
-            .iter()
-            .find(|action| matches!(action.orchestrator_action_type, Some(Action::CompleteOrchestration(_))));
-        let id = completing.map_or(event::ARRIVED, |action| action.id);
-        let complete = wire::CompleteOrchestrationAction {
-            orchestration_status: wire::OrchestrationStatus::Failed.into(),
-            failure_details: Some(failed),
-            ..Default::default()
-        };
-        answer.actions = vec![wire::OrchestratorAction {
-            id,
-            orchestrator_action_type: Some(Action::CompleteOrchestration(complete)),
-        }];
-        answer.custom_status = None;
+        super::malformed::fail(answer, failed);
     }
 
     fn on_action(self, action: &wire::OrchestratorAction) -> Option<TaskFailureDetails> {

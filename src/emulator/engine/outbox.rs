@@ -5,7 +5,7 @@
 
 use super::Engine;
 use super::entity::{LockRequest, Operation};
-use super::instance::Parent;
+use super::instance::{Parent, TICK};
 use super::record::{Record, Settles};
 use crate::model::{ExecutionId, InstanceId, Kind, Timestamp, event};
 use crate::wire;
@@ -83,10 +83,16 @@ impl Engine {
         event: &wire::HistoryEvent,
         now: Timestamp,
     ) {
-        if self.instances.get(to).is_none_or(super::instance::Instance::has_ended) {
+        let Some(instance) = self.instances.get_mut(to).filter(|instance| !instance.has_ended()) else {
             return;
-        }
-        let event = super::history::encode(event);
+        };
+        let at = now.max(instance.last_arrival.plus(TICK));
+        instance.last_arrival = at;
+        let event = if at == now {
+            super::history::encode(event)
+        } else {
+            super::history::encode(&wire::HistoryEvent { timestamp: Some(at.to_wire()), ..event.clone() })
+        };
         self.put(Record::Arrived { id: to.clone(), settles, kind, event });
         self.ready_turn(to, now);
     }

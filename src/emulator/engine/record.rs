@@ -7,7 +7,7 @@ use super::Engine;
 use super::command::WorkKind;
 use super::entity::Changed;
 use super::history::{self, History};
-use super::instance::{Activity, Arrived, Child, End, Instance, Rewinding, Stage, execution_of};
+use super::instance::{Activity, Arrived, Child, End, GENERATION, Instance, Rewinding, Stage, execution_of};
 use super::timers::TimerKey;
 use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp, event};
 use crate::wire;
@@ -352,7 +352,7 @@ impl Engine {
         instance.suspended = next.suspended;
         instance.custom_status.clone_from(&next.custom_status);
         instance.start_at = None;
-        instance.clock = next.turn_at;
+        instance.clock = next.turn_at.plus(GENERATION);
         instance.updated = next.at;
         instance.kept_by = None;
         self.tie_to_parent(id);

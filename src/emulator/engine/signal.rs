@@ -24,6 +24,9 @@ impl Engine {
         reason: Option<String>,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
+        if self.will_be_suspended(id)? {
+            return Ok(Reply::Done);
+        }
         self.send(id, Kind::ExecutionSuspended, &event::execution_suspended(now, reason), now)
     }
 
@@ -34,7 +37,24 @@ impl Engine {
         reason: Option<String>,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
+        if !self.will_be_suspended(id)? {
+            return Ok(Reply::Done);
+        }
         self.send(id, Kind::ExecutionResumed, &event::execution_resumed(now, reason), now)
+    }
+
+    /// Whether an instance is suspended once what has arrived is told. A suspension of such a one, and a resume of any
+    /// other, reach no worker: some wait for a resume each, some fail the instance (R73).
+    fn will_be_suspended(&self, id: &InstanceId) -> Result<bool, Refusal> {
+        let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "these two kinds control it, no other does")]
+        let control = |kind: Kind| match kind {
+            Kind::ExecutionSuspended => Some(true),
+            Kind::ExecutionResumed => Some(false),
+            _ => None,
+        };
+        let last = instance.inbox.iter().rev().find_map(|arrived| control(arrived.kind));
+        Ok(last.unwrap_or(instance.suspended))
     }
 
     /// For an instance that does not exist there is nothing to send to, and a client hears it (wire-semantics F 10).

@@ -172,14 +172,12 @@ impl Streams {
 /// Whether filters let a class through (wire-semantics A.8): a category that lists nothing takes nothing.
 fn takes(filters: &wire::WorkItemFilters, class: &Class) -> bool {
     // No versions listed means any; "" in the list means "without a version".
+    // Java's worker lists "*" where it has a function for every name (R75).
+    let named = |name: &str| name == &*class.name || name == "*";
     let version = |listed: &[String]| listed.is_empty() || listed.iter().any(|v| **v == *class.version);
     match class.kind {
-        WorkKind::Turn => {
-            filters.orchestrations.iter().any(|f| *f.name == *class.name && version(&f.versions))
-        }
-        WorkKind::Activity => {
-            filters.activities.iter().any(|f| *f.name == *class.name && version(&f.versions))
-        }
+        WorkKind::Turn => filters.orchestrations.iter().any(|f| named(&f.name) && version(&f.versions)),
+        WorkKind::Activity => filters.activities.iter().any(|f| named(&f.name) && version(&f.versions)),
         // SDKs lower-case entity names; a filter may come in any case (R46).
         WorkKind::Batch => filters.entities.iter().any(|f| f.name.eq_ignore_ascii_case(&class.name)),
     }

@@ -1,16 +1,18 @@
 //! Builds what a worker is given for a turn.
 
 use super::Engine;
+use super::chunks::Chunks;
 use super::command::{StreamId, WorkKind};
 use super::history::{encode, frame, framed_len};
 use super::instance::Instance;
 use super::lease::{Held, LeaseId, Turn};
 use super::worklist::ClassId;
-use crate::model::{InstanceId, Timestamp, event};
+use crate::model::{InstanceId, Kind, Timestamp, event};
 use crate::wire;
 use bytes::Bytes;
 use prost::Message as _;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Field numbers of `WorkItem` and of `OrchestratorRequest`, which are put together from encoded parts.
 mod field {
@@ -69,26 +71,63 @@ impl Engine {
             Past::Embedded => most.saturating_sub(past_len),
             Past::Streamed | Past::Kept => most,
         };
-        let new_events = if instance.rewinding.is_some() { 0 } else { fitting(instance, room) };
-        let item = turn_item(id, instance, at, past, new_events, &token);
+        let news = News::of(instance, room);
+        let item = turn_item(id, instance, at, past, &news, &token);
         let held = Turn {
             id: id.clone(),
             execution: instance.execution.clone(),
             at,
-            taken: new_events,
-            chunks: None,
+            taken: news.taken,
+            terminates: news.terminates,
+            chunks: Chunks::default(),
         };
         self.leases.give(stream, Held::Turn(held));
         Some((number, item))
     }
 }
 
-/// How many events of an inbox fit into so many bytes; the first one always does. The others wait for the next turn.
+/// What of an inbox a turn covers, and what of that its worker is told.
+struct News {
+    /// How many of the inbox the turn is about, from the first on.
+    taken: usize,
+    /// Those that the worker is told.
+    told: Range<usize>,
+    /// Whether one of them terminates the execution.
+    terminates: bool,
+}
+
+impl News {
+    fn of(instance: &Instance, room: usize) -> Self {
+        if instance.rewinding.is_some() {
+            return Self { taken: 0, told: 0..0, terminates: false };
+        }
+        let terminated = instance.inbox.iter().position(|arrived| arrived.kind == Kind::ExecutionTerminated);
+        match terminated {
+            // Java's worker stops for good where a termination stands beside events that end its code: it is told alone,
+            // and what came before it goes into history unseen, as nothing can come of it any more (R74).
+            Some(at) if instance.history.len() > 0 => {
+                Self { taken: at + 1, told: at..at + 1, terminates: true }
+            }
+            // In the first turn of an execution a worker must be told how it began.
+            Some(at) => Self { taken: at + 1, told: 0..at, terminates: true },
+            None => {
+                let fits = fitting(instance, room);
+                Self { taken: fits, told: 0..fits, terminates: false }
+            }
+        }
+    }
+}
+
+/// How many events of an inbox fit into so many bytes and belong into one turn; the first one always does. The others
+/// wait for the next turn.
+///
+/// A suspension begins a turn of its own: every SDK's worker puts aside what follows it, and in replay that would be
+/// what the events before it scheduled (R72).
 fn fitting(instance: &Instance, room: usize) -> usize {
     let mut len = 0;
-    let fit = instance.inbox.iter().take_while(|arrived| {
+    let fit = instance.inbox.iter().enumerate().take_while(|(at, arrived)| {
         len += framed_len(arrived.event.len());
-        len <= room
+        len <= room && (*at == 0 || arrived.kind != Kind::ExecutionSuspended)
     });
     fit.count().max(1).min(instance.inbox.len())
 }
@@ -110,7 +149,7 @@ fn turn_item(
     instance: &Instance,
     at: Timestamp,
     past: Past,
-    new_events: usize,
+    news: &News,
     token: &str,
 ) -> Bytes {
     let mut properties = BTreeMap::new();
@@ -137,7 +176,7 @@ fn turn_item(
     // A rewind is exactly two events; whatever else has arrived waits (wire-semantics C.10).
     let arrived: Vec<&Bytes> = match &instance.rewinding {
         Some(rewinding) => vec![&rewinding.event],
-        None => instance.inbox.iter().take(new_events).map(|arrived| &arrived.event).collect(),
+        None => instance.inbox.range(news.told.clone()).map(|arrived| &arrived.event).collect(),
     };
     let new = std::iter::once(&begins).chain(arrived);
     let new_len: usize = new.clone().map(|event| framed_len(event.len())).sum();

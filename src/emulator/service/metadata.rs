@@ -20,6 +20,11 @@ pub(super) fn worker(headers: &HeaderMap) -> Option<String> {
     text(headers, "workerid").map(str::to_owned)
 }
 
+/// Whether the client is of the JavaScript SDK.
+pub(super) fn is_javascript(headers: &HeaderMap) -> bool {
+    text(headers, "x-user-agent").is_some_and(|agent| agent.starts_with("durabletask-js/"))
+}
+
 /// Whether the worker keeps orchestrations between turns.
 pub(super) fn sticky(headers: &HeaderMap) -> bool {
     text(headers, STICKY) == Some("1")

@@ -95,12 +95,17 @@ pub(super) fn query(request: wire::QueryInstancesRequest) -> Command {
     })
 }
 
-pub(super) fn list_ids(request: wire::ListInstanceIdsRequest) -> Command {
+/// A client walks over the ids of ended instances until a page says that it is the last.
+///
+/// .NET's export sends an empty key at first and ends on an empty page alone; JavaScript's sends none at first and begins
+/// anew after a filled page without a key; Python's client wants none with its last page (R37, R77).
+pub(super) fn list_ids(request: wire::ListInstanceIdsRequest, javascript: bool) -> Command {
     Command::ListIds(ListIds {
         statuses: Statuses::from_wire(&request.runtime_status),
         completed_from: moment(request.completed_time_from),
         completed_to: moment(request.completed_time_to),
         page_size: page(request.page_size),
+        until_empty: javascript || request.last_instance_key.as_deref() == Some(""),
         after: cursor(request.last_instance_key),
     })
 }

@@ -199,7 +199,8 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::ListInstanceIdsRequest>,
     ) -> Answered<wire::ListInstanceIdsResponse> {
-        render::ids(self.ask(request, sure(parse::list_ids)).await?)
+        let javascript = metadata::is_javascript(request.metadata().as_ref());
+        render::ids(self.ask(request, sure(|request| parse::list_ids(request, javascript))).await?)
     }
 
     async fn purge_instances(

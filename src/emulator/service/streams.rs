@@ -62,7 +62,12 @@ impl Service {
                 .any(|capability| capability == wire::WorkerCapability::HistoryStreaming),
             sticky: metadata::sticky(headers),
             worker: metadata::worker(headers).or(named),
-            filters: request.work_item_filters,
+            // .NET sends the message always, and all three lists empty where it filters nothing (R48).
+            filters: request.work_item_filters.filter(|filters| {
+                !(filters.orchestrations.is_empty()
+                    && filters.activities.is_empty()
+                    && filters.entities.is_empty())
+            }),
         };
         Ok(WorkItems { items: hub.open(offer)?, ended: false })
     }

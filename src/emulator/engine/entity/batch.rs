@@ -1,8 +1,8 @@
 //! Decides what a worker's answer to a batch means.
 
 use super::{Caller, Decision, Entities, Operation, Start};
-use crate::emulator::engine::command::Refusal;
-use crate::model::{InstanceId, Timestamp, event, failure};
+use crate::emulator::engine::malformed::INVALID;
+use crate::model::{InstanceId, InvalidId, Timestamp, event, failure};
 use crate::wire::{self, operation_action::OperationActionType, operation_result::ResultType};
 use std::time::Duration;
 
@@ -22,12 +22,14 @@ pub enum Completion {
     Applied,
     /// The batch is not out under this number any more (purged since, or handed to another): nothing happened.
     Stale,
-    /// Nothing was run: the same batch is to be offered again after this while.
+    /// Nothing was run, or only calls were given up: what is left is to be offered again after this while.
     Retry(Duration),
 }
 
-/// How often a batch as a whole may fail before its operations are given up.
-pub(super) const MOST_FAILURES: u32 = 5;
+/// For how long batches may fail as a whole before the calls in them are answered with the failure: much longer than
+/// a worker takes to restart. Signals are never given up.
+pub(super) const CALLS_WAIT: Duration = Duration::from_micros(MICROS_OF_WAIT.unsigned_abs());
+const MICROS_OF_WAIT: i64 = 120_000_000;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
@@ -59,72 +61,96 @@ pub(super) enum SideEffect {
     Start(Start),
 }
 
-/// Reads an answer to a batch of so many operations.
-pub(super) fn parse(operations: usize, answer: wire::EntityBatchResult) -> Result<Answer, Refusal> {
+/// A part of an answer that could not be done and was left out: what it was, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped(pub String);
+
+/// Reads an answer to a batch of so many operations. Nothing in it is a reason to refuse it: an answer that is refused
+/// comes again without end, and its operations run again with it. What makes no sense is left out.
+pub(super) fn parse(
+    operations: usize,
+    answer: wire::EntityBatchResult,
+    skipped: &mut Vec<Skipped>,
+) -> Answer {
     if let Some(failed) = answer.failure_details {
-        return Ok(Answer::Failed(failed));
+        return Answer::Failed(failed);
     }
     if answer.requires_state {
-        return Ok(Answer::WantsState);
+        return Answer::WantsState;
     }
     if answer.results.is_empty() {
-        return Ok(Answer::Nothing);
+        return Answer::Nothing;
     }
     if answer.results.len() > operations {
-        return Err(invalid(format!(
+        skipped.push(Skipped(format!(
             "the batch has {operations} operations and the answer {} results: answer each once, in order",
             answer.results.len()
         )));
     }
-    let results = answer.results.into_iter().map(result).collect::<Result<_, _>>()?;
-    let effects = answer.actions.into_iter().map(effect).collect::<Result<_, _>>()?;
-    Ok(Answer::Ran(Ran { results, state: answer.entity_state, effects }))
+    let results = answer.results.into_iter().take(operations).map(result).collect();
+    let effects = answer.actions.into_iter().filter_map(|action| match effect(action) {
+        Ok(effect) => Some(effect),
+        Err(why) => {
+            skipped.push(why);
+            None
+        }
+    });
+    let effects = effects.collect();
+    Answer::Ran(Ran { results, state: answer.entity_state, effects })
 }
 
-fn result(
-    result: wire::OperationResult,
-) -> Result<Result<Option<String>, wire::TaskFailureDetails>, Refusal> {
+fn result(result: wire::OperationResult) -> Result<Option<String>, wire::TaskFailureDetails> {
     match result.result_type {
-        Some(ResultType::Success(success)) => Ok(Ok(success.result)),
-        Some(ResultType::Failure(failed)) => Ok(Err(failed.failure_details.unwrap_or_else(|| {
+        Some(ResultType::Success(success)) => Ok(success.result),
+        Some(ResultType::Failure(failed)) => Err(failed.failure_details.unwrap_or_else(|| {
             failure::details("EntityOperationFailed", "the operation failed, and the worker did not say why")
-        }))),
-        None => Err(invalid("an operation's result is neither success nor failure".to_owned())),
+        })),
+        None => Err(failure::not_retriable(
+            INVALID,
+            "the worker's answer makes no sense: an operation's result is neither success nor failure",
+        )),
     }
 }
 
-fn effect(action: wire::OperationAction) -> Result<SideEffect, Refusal> {
+/// Reads a side effect. Ids that a worker makes may have any length: the limit is for those of clients.
+fn effect(action: wire::OperationAction) -> Result<SideEffect, Skipped> {
     match action.operation_action_type {
-        Some(OperationActionType::SendSignal(signal)) => Ok(SideEffect::Signal {
-            to: InstanceId::parse_entity(&signal.instance_id)?,
-            at: signal.scheduled_time,
-            signal,
-        }),
+        Some(OperationActionType::SendSignal(signal)) => {
+            let to = InstanceId::unchecked(signal.instance_id.as_str());
+            if to.entity_name().is_none() {
+                let to = to.as_str();
+                return Err(Skipped(format!(
+                    "a signal '{}' to {to:?}, which is not of the form @name@key",
+                    signal.name
+                )));
+            }
+            Ok(SideEffect::Signal { to, at: signal.scheduled_time, signal })
+        }
         Some(OperationActionType::StartNewOrchestration(action)) => {
             if action.name.is_empty() {
-                return Err(invalid("an entity starts an orchestration without a name".to_owned()));
+                return Err(Skipped("the start of an orchestration that has no name".to_owned()));
             }
             let id = match action.instance_id.as_str() {
                 "" => None,
-                id => Some(InstanceId::parse(id)?),
+                id => match InstanceId::parse(id) {
+                    Ok(id) => Some(id),
+                    Err(InvalidId::TooLong { .. }) => Some(InstanceId::unchecked(id)),
+                    Err(why) => {
+                        return Err(Skipped(format!(
+                            "the start of the orchestration '{}': {why}",
+                            action.name
+                        )));
+                    }
+                },
             };
             Ok(SideEffect::Start(Start { id, action }))
         }
-        None => Err(invalid(format!("the action {} of the batch is of no known type", action.id))),
+        None => Err(Skipped(format!("the action {} of the batch, which is of no known type", action.id))),
     }
 }
 
-fn invalid(what: String) -> Refusal {
-    Refusal::Invalid { what }
-}
-
 impl Entities {
-    /// Takes a worker's answer to a batch.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] where the answer is not a legal one; then nothing has changed, and the batch is still out: give it
-    /// back.
+    /// Takes a worker's answer to a batch. What of it could not be done is in the decision's `skipped`.
     pub fn complete(
         &mut self,
         id: &InstanceId,
@@ -133,26 +159,35 @@ impl Entities {
         now: Timestamp,
         mint: &mut dyn FnMut() -> String,
         decision: &mut Decision,
-    ) -> Result<Completion, Refusal> {
-        let Some(operations) = self.out(id, number) else { return Ok(Completion::Stale) };
-        match parse(operations.len(), answer)? {
-            Answer::WantsState => Ok(self.retry(id, number, Duration::ZERO)),
+    ) -> Completion {
+        let Some(operations) = self.out(id, number) else { return Completion::Stale };
+        match parse(operations.len(), answer, &mut decision.skipped) {
+            Answer::WantsState => self.retry(id, number, Duration::ZERO),
             // A batch that is handed back untouched counts as failed: it must not spin.
             Answer::Nothing => {
-                let failures = self.failed(id);
-                Ok(self.retry(id, number, pause(failures)))
+                let failing = self.failed(id, now);
+                self.retry(id, number, pause(failing.times))
             }
             Answer::Failed(failed) => {
-                let failures = self.failed(id);
-                if !failed.is_non_retriable && failures < MOST_FAILURES {
-                    return Ok(self.retry(id, number, pause(failures)));
+                let failing = self.failed(id, now);
+                let pause = pause(failing.times);
+                // A call that came late in a long row of failures has a wait of its own.
+                let until = if failed.is_non_retriable {
+                    Timestamp::from_micros(i64::MAX)
+                } else if now.since(failing.since) >= CALLS_WAIT {
+                    Timestamp::from_micros(now.as_micros().saturating_sub(MICROS_OF_WAIT))
+                } else {
+                    return self.retry(id, number, pause);
+                };
+                let calls = || operations.iter().filter(|operation| operation.is_given_up(until));
+                for call in calls() {
+                    answer_call(call, Err(failed.clone()), now, decision);
                 }
-                let count = operations.len();
-                for operation in &operations {
-                    answer_call(operation, Err(failed.clone()), now, decision);
+                if calls().next().is_none() {
+                    return self.retry(id, number, pause);
                 }
-                self.give_up(id, count, now, decision);
-                Ok(Completion::Applied)
+                self.give_up(id, operations.len(), until, now, decision);
+                if self.offer(id) { Completion::Retry(pause) } else { Completion::Applied }
             }
             Answer::Ran(Ran { results, state, effects }) => {
                 let count = results.len();
@@ -175,7 +210,7 @@ impl Entities {
                         SideEffect::Start(start) => decision.starts.push(start),
                     }
                 }
-                Ok(Completion::Applied)
+                Completion::Applied
             }
         }
     }

@@ -52,10 +52,12 @@ pub enum Change {
         /// The state they left; `None` deletes it.
         state: Option<String>,
     },
-    /// The first operations are given up: no worker could run them.
+    /// Calls among the first operations are given up: no worker could run them. Signals stay where they are.
     GivenUp {
-        /// How many.
+        /// How many operations the batch had.
         operations: usize,
+        /// Calls sent after this moment stay, too.
+        until: Timestamp,
     },
     /// The entity was purged: state, operations and lock are gone. Lock requests stay, somebody waits for them.
     Purged,
@@ -88,7 +90,7 @@ impl Entity {
                 self.state.clone_from(state);
                 self.modified = at;
             }
-            Change::GivenUp { operations } => self.remove_first(*operations),
+            Change::GivenUp { operations, until } => self.give_up_calls(*operations, *until),
             Change::Purged => {
                 self.state = None;
                 self.lock = None;
@@ -145,6 +147,24 @@ impl Entity {
         }
     }
 
+    /// Takes away the calls among the first operations of those that can be run.
+    fn give_up_calls(&mut self, operations: usize, until: Timestamp) {
+        let mut first = operations;
+        let mut stays = |operation: &Operation| {
+            let in_batch = first > 0;
+            first = first.saturating_sub(1);
+            !(in_batch && operation.is_given_up(until))
+        };
+        match &mut self.lock {
+            Some(lock) => lock.lane.retain(|operation| stays(operation)),
+            None => self.queue.retain(|message| match message {
+                Message::Operation(operation) => stays(operation),
+                Message::Lock(_) => true,
+            }),
+        }
+        self.stage = Stage::Idle;
+    }
+
     /// Takes away the first operations of those that can be run: a batch is always the first of them, whether the lock
     /// was given up meanwhile or not.
     fn remove_first(&mut self, operations: usize) {
@@ -159,5 +179,12 @@ impl Entity {
 impl LockRequest {
     pub(super) fn is_of(&self, holder: &InstanceId, section: Option<&str>) -> bool {
         self.caller.instance == *holder && section.is_none_or(|section| section == self.section)
+    }
+}
+
+impl Operation {
+    /// Whether a batch that cannot be run, and is given up for what was asked until then, takes this one with it.
+    pub(super) fn is_given_up(&self, until: Timestamp) -> bool {
+        self.awaited().is_some() && self.asked_at() <= until
     }
 }

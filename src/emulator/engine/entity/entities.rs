@@ -3,8 +3,8 @@
 //! Every step applies its changes at once and lists them in a [`Decision`]; a rebuild applies the same list again with
 //! [`Entities::apply`] and says nothing to anybody.
 
-use super::{Batch, Caller, Change, Changed, Entity, LockRequest, Message, Operation, Stage, Step};
-use super::{Completion, batch};
+use super::{Batch, Caller, Change, Changed, Entity, Failing, LockRequest, Message, Operation, Stage, Step};
+use super::{Completion, Skipped, batch};
 use crate::model::{InstanceId, Timestamp, event, failure};
 use crate::wire::{self, HistoryEvent, history_event::EventType};
 use prost::Message as _;
@@ -33,6 +33,8 @@ pub struct Decision {
     pub starts: Vec<Start>,
     /// Entities that have become ready: each is to be handed out once.
     pub ready: Vec<InstanceId>,
+    /// What of a worker's answer was left out.
+    pub skipped: Vec<Skipped>,
 }
 
 /// An orchestration that an entity wants to start.
@@ -318,11 +320,26 @@ impl Entities {
     }
 
     /// Counts one more failure of the batch as a whole.
-    pub(super) fn failed(&mut self, id: &InstanceId) -> u32 {
-        self.all.get_mut(id).map_or(0, |entity| {
-            entity.failed_batches += 1;
-            entity.failed_batches
+    pub(super) fn failed(&mut self, id: &InstanceId, now: Timestamp) -> Failing {
+        let first = Failing { since: now, times: 1 };
+        self.all.get_mut(id).map_or(first, |entity| {
+            let again = |before: Failing| Failing { times: before.times.saturating_add(1), ..before };
+            let failing = entity.failed.map_or(first, again);
+            entity.failed = Some(failing);
+            failing
         })
+    }
+
+    /// Readies what is left of a batch whose calls were given up. Whether anything is.
+    pub(super) fn offer(&mut self, id: &InstanceId) -> bool {
+        let Some(entity) = self.all.get_mut(id) else { return false };
+        match entity.next_step() {
+            Step::Offer => {
+                entity.stage = Stage::Ready;
+                true
+            }
+            Step::Grant | Step::Rest => false,
+        }
     }
 
     pub(super) fn retry(&mut self, id: &InstanceId, number: u64, after: Duration) -> Completion {
@@ -337,25 +354,27 @@ impl Entities {
         now: Timestamp,
         decision: &mut Decision,
     ) {
-        self.end_batch(id, Change::Done { operations, state }, now, decision);
+        self.change(id, Change::Done { operations, state }, now, decision);
+        if let Some(entity) = self.all.get_mut(id) {
+            entity.failed = None;
+        }
+        self.settle(id.clone(), now, decision);
     }
 
+    /// Gives up the calls of a batch. What it leaves is not offered here: it failed with them, and has to wait.
     pub(super) fn give_up(
         &mut self,
         id: &InstanceId,
         operations: usize,
+        until: Timestamp,
         now: Timestamp,
         decision: &mut Decision,
     ) {
-        self.end_batch(id, Change::GivenUp { operations }, now, decision);
-    }
-
-    fn end_batch(&mut self, id: &InstanceId, change: Change, now: Timestamp, decision: &mut Decision) {
-        self.change(id, change, now, decision);
-        if let Some(entity) = self.all.get_mut(id) {
-            entity.failed_batches = 0;
+        self.change(id, Change::GivenUp { operations, until }, now, decision);
+        // A lock request may have come to the head.
+        if self.all.get(id).is_some_and(|entity| matches!(entity.next_step(), Step::Grant)) {
+            self.settle(id.clone(), now, decision);
         }
-        self.settle(id.clone(), now, decision);
     }
 }
 
@@ -429,7 +448,7 @@ impl Entity {
 
 impl Operation {
     /// When it asks to be delivered.
-    fn due(&self) -> Option<Timestamp> {
+    pub(super) fn due(&self) -> Option<Timestamp> {
         let at = match &self.request().event_type {
             Some(EventType::EntityOperationSignaled(signal)) => signal.scheduled_time.as_ref(),
             Some(EventType::EntityOperationCalled(call)) => call.scheduled_time.as_ref(),

@@ -55,6 +55,12 @@ impl Operation {
         self.sender.as_ref()
     }
 
+    /// When it was sent, or was to be delivered if that is later.
+    pub(super) fn asked_at(&self) -> Timestamp {
+        let sent = self.request.timestamp.as_ref().map(Timestamp::from_wire).unwrap_or_default();
+        sent.max(self.due().unwrap_or_default())
+    }
+
     /// Who waits for its result, and under which request id; `None` for a signal.
     pub fn awaited(&self) -> Option<(&Caller, &str)> {
         match (&self.sender, &self.request.event_type) {
@@ -65,6 +71,28 @@ impl Operation {
 
     pub(super) fn sent_by(&self, instance: &InstanceId) -> bool {
         self.sender.as_ref().is_some_and(|sender| sender.instance == *instance)
+    }
+}
+
+/// The entities that a lock request names and which of them is asked first, or what is wrong with it.
+pub(in crate::emulator::engine) fn check_lock_set(
+    wire: &wire::EntityLockRequestedEvent,
+) -> Result<(Vec<InstanceId>, usize), String> {
+    let set: Vec<InstanceId> = wire
+        .lock_set
+        .iter()
+        .map(|id| match InstanceId::unchecked(id.as_str()) {
+            id if id.entity_name().is_some() => Ok(id),
+            id => Err(format!("the lock set names {id}, which is not an entity: use @name@key")),
+        })
+        .collect::<Result<_, _>>()?;
+    match usize::try_from(wire.position).ok().filter(|at| *at < set.len()) {
+        Some(position) => Ok((set, position)),
+        None => Err(format!(
+            "the lock request is at position {} of a set of {}; name at least one entity and begin at 0",
+            wire.position,
+            set.len()
+        )),
     }
 }
 
@@ -88,26 +116,7 @@ impl LockRequest {
     ///
     /// [`Refusal::Invalid`] where the set is empty, names something that is not an entity, or the position is outside.
     pub fn parse(caller: Caller, wire: &wire::EntityLockRequestedEvent) -> Result<Self, Refusal> {
-        let set: Vec<InstanceId> = wire
-            .lock_set
-            .iter()
-            .map(|id| match InstanceId::unchecked(id.as_str()) {
-                id if id.entity_name().is_some() => Ok(id),
-                id => Err(Refusal::Invalid {
-                    what: format!("the lock set names {id}, which is not an entity: use @name@key"),
-                }),
-            })
-            .collect::<Result<_, _>>()?;
-        let position = usize::try_from(wire.position).ok().filter(|at| *at < set.len());
-        let Some(position) = position else {
-            return Err(Refusal::Invalid {
-                what: format!(
-                    "the lock request is at position {} of a set of {}; name at least one entity and begin at 0",
-                    wire.position,
-                    set.len()
-                ),
-            });
-        };
+        let (set, position) = check_lock_set(wire).map_err(|what| Refusal::Invalid { what })?;
         Ok(Self { caller, section: wire.critical_section_id.clone(), set, position })
     }
 

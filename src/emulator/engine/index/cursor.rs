@@ -15,6 +15,8 @@ pub(super) enum Cursor {
     Named(InstanceId),
     /// In a walk by the moment of the end.
     Ended(Timestamp, InstanceId),
+    /// The same, of a client that walks on until a page is empty.
+    EndedUntilEmpty(Timestamp, InstanceId),
 }
 
 impl Cursor {
@@ -23,6 +25,7 @@ impl Cursor {
             Self::Created(at, id) => format!("created/{}/{id}", at.as_micros()),
             Self::Named(id) => format!("named/{id}"),
             Self::Ended(at, id) => format!("ended/{}/{id}", at.as_micros()),
+            Self::EndedUntilEmpty(at, id) => format!("ended-until-empty/{}/{id}", at.as_micros()),
         }
     }
 
@@ -31,6 +34,7 @@ impl Cursor {
             "named" if !rest.is_empty() => Some(Self::Named(InstanceId::unchecked(rest))),
             "created" => moment_and_id(rest).map(|(at, id)| Self::Created(at, id)),
             "ended" => moment_and_id(rest).map(|(at, id)| Self::Ended(at, id)),
+            "ended-until-empty" => moment_and_id(rest).map(|(at, id)| Self::EndedUntilEmpty(at, id)),
             _ => None,
         });
         parsed.ok_or_else(|| Refusal::Invalid {

@@ -33,7 +33,7 @@ impl Index {
         match query.after.as_deref().map(Cursor::read).transpose()? {
             Some(Cursor::Created(at, id)) => Ok(self.by_creation(query, Some((at, id)))),
             Some(Cursor::Named(id)) => Ok(self.by_name(query, Some(&id))),
-            Some(Cursor::Ended(..)) => Err(Refusal::Invalid {
+            Some(Cursor::Ended(..) | Cursor::EndedUntilEmpty(..)) => Err(Refusal::Invalid {
                 what: "the continuation token is one of a list of ids, not of a query: give back what the last page said"
                     .to_owned(),
             }),
@@ -53,9 +53,10 @@ impl Index {
     pub fn list_ids(&self, list: &ListIds) -> Result<Page, Refusal> {
         let after =
             list.after.as_deref().map(|token| self.ended_as(token).map_or_else(|| Cursor::read(token), Ok));
-        let after = match after.transpose()? {
-            Some(Cursor::Ended(at, id)) => Some((at, id)),
-            None => None,
+        let (after, until_empty) = match after.transpose()? {
+            Some(Cursor::Ended(at, id)) => (Some((at, id)), list.until_empty),
+            Some(Cursor::EndedUntilEmpty(at, id)) => (Some((at, id)), true),
+            None => (None, list.until_empty),
             Some(Cursor::Created(..) | Cursor::Named(_)) => {
                 return Err(Refusal::Invalid {
                     what: "the last instance key is one of a query, not of a list of ids: give back what the last page said"
@@ -66,8 +67,12 @@ impl Index {
         let sets = statuses(list.statuses).filter(|status| status.is_terminal());
         let sets = sets.map(|status| &self.ended[status as usize]);
         let keys = in_range(sets, list.completed_from, list.completed_to, after);
-        let page = take(keys.map(|key| (key, true)), list.page_size);
-        Ok(finish(page, |(at, id)| Cursor::Ended(*at, id.clone()), |(_, id)| id))
+        let mut found = take(keys.map(|key| (key, true)), list.page_size);
+        if until_empty {
+            found.last = found.keys.last().copied();
+            return Ok(finish(found, |(at, id)| Cursor::EndedUntilEmpty(*at, id.clone()), |(_, id)| id));
+        }
+        Ok(finish(found, |(at, id)| Cursor::Ended(*at, id.clone()), |(_, id)| id))
     }
 
     /// The first ended instances of those statuses that were created in the

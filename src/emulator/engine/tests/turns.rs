@@ -112,6 +112,7 @@ fn a_thousand_generations_keep_their_instance_and_their_events() {
         let (turn, token) = story.turn();
         assert!(turn.past_events.is_empty(), "generation {generation} begins with a past");
         story.answer(&token, vec![complete(1, Wire::ContinuedAsNew, Some("2"))]).unwrap();
+        story.later(Duration::from_millis(1));
     }
     let (_, token) = story.turn();
     story.answer(&token, vec![complete(1, Wire::Completed, Some("end"))]).unwrap();

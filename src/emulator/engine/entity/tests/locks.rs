@@ -67,7 +67,7 @@ fn what_is_left_of_a_section_runs_before_anybody_else_comes_in() {
     let batch = hub.entities.hand_out(&entity("a"), 1).unwrap();
     hub.unlock("one", "a");
     assert_eq!(hub.locked_by("a"), None);
-    hub.complete("a", batch.number, answer(vec![success("1")], Some("1"))).unwrap();
+    hub.complete("a", batch.number, answer(vec![success("1")], Some("1")));
     assert_eq!(hub.answers(), ["one: section-of-one", "one: id-of-first ok"]);
     assert_eq!(hub.run("a", Some("2")), ["second"]);
     assert_eq!(hub.answers(), ["two: section-of-two"]);

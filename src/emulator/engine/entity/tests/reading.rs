@@ -133,7 +133,7 @@ fn a_purge_takes_state_and_operations_and_lets_waiting_lock_requests_through() {
     let (number, _) = hub.hand_out("a").unwrap();
     assert!(hub.entities.purge(&entity("a"), hub.now, &mut hub.heard));
     assert_eq!(hub.answers(), ["one: section-of-one", "one: id-of-lost EntityPurged", "two: section-of-two"]);
-    assert_eq!(hub.complete("a", number, answer(vec![success("1")], Some("1"))), Ok(Completion::Stale));
+    assert_eq!(hub.complete("a", number, answer(vec![success("1")], Some("1"))), Completion::Stale);
     assert_eq!(hub.entities.get(&entity("a"), true), None);
     hub.release("one");
     hub.release("two");

@@ -1,0 +1,178 @@
+//! Tells how suspension, termination and filters must reach workers, as the sources of the SDKs have it (R72 to R78).
+
+use crate::builders::{REQUEST, again, call, complete};
+use crate::fixture::Hub;
+use crate::suites_history::only;
+use crate::worker::kinds;
+use taskhub::wire::{self, OrchestrationStatus as Is};
+use tonic::Request;
+
+#[tokio::test]
+async fn r72_a_suspension_begins_a_turn_of_its_own() {
+    let hub = Hub::fresh().await;
+    let id = hub.start("a", "Any").await;
+    hub.raise(&id, "e", "1").await;
+    hub.suspend(&id).await;
+    hub.raise(&id, "e", "2").await;
+    let mut worker = hub.worker().await;
+    let first = worker.turn().await;
+    assert_eq!(first.kinds(), ["OrchestratorStarted", "ExecutionStarted", "EventRaised"]);
+    first.act([call(1, "Work", "1")]).await;
+    let second = worker.turn().await;
+    assert_eq!(second.kinds(), ["OrchestratorStarted", "ExecutionSuspended", "EventRaised"]);
+    // Workers put aside all that follows a suspension, what they have scheduled themselves too.
+    let past = kinds(&second.request.past_events);
+    assert_eq!(past.last(), Some(&"TaskScheduled"), "what came before is committed with its actions");
+    second.act([]).await;
+    assert_eq!(hub.status(&id).await, Is::Suspended);
+    hub.terminate(&id, "end").await;
+}
+
+#[tokio::test]
+async fn r73_a_second_suspension_and_a_needless_resume_reach_no_worker() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([]).await;
+    hub.resume(&id).await;
+    assert!(worker.is_idle().await, "a resume of what runs");
+    hub.suspend(&id).await;
+    hub.suspend(&id).await;
+    worker.turn().await.act([]).await;
+    assert_eq!(hub.status(&id).await, Is::Suspended);
+    hub.suspend(&id).await;
+    assert!(worker.is_idle().await, "a suspension of what is suspended");
+    hub.resume(&id).await;
+    hub.resume(&id).await;
+    let resumed = worker.turn().await;
+    assert_eq!(resumed.kinds(), ["OrchestratorStarted", "ExecutionResumed"]);
+    resumed.finish("done").await;
+    let told = kinds(&hub.history(&id).await);
+    let control = |kind: &&&str| matches!(**kind, "ExecutionSuspended" | "ExecutionResumed");
+    assert_eq!(told.iter().filter(control).count(), 2, "{told:?}");
+}
+
+#[tokio::test]
+async fn r74_a_termination_is_all_that_its_turn_tells_and_what_came_before_is_in_history() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([]).await;
+    let held = {
+        hub.raise(&id, "e", "0").await;
+        worker.turn().await
+    };
+    hub.raise(&id, "e", "1").await;
+    hub.terminate(&id, "stop").await;
+    hub.raise(&id, "e", "2").await;
+    held.act([]).await;
+    let last = worker.turn().await;
+    assert_eq!(last.kinds(), ["OrchestratorStarted", "ExecutionTerminated"]);
+    last.act([]).await;
+    let state = hub.ended(&id).await;
+    assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, Some("stop".into())));
+    let told = kinds(&hub.history(&id).await);
+    assert_eq!(
+        told[told.len() - 4..],
+        ["OrchestratorStarted", "EventRaised", "ExecutionTerminated", "ExecutionCompleted"]
+    );
+}
+
+#[tokio::test]
+async fn r74_a_termination_during_a_first_turn_that_is_given_back_wins_over_what_that_turn_comes_to() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    let first = worker.turn().await;
+    hub.terminate(&id, "stop").await;
+    first.abandon().await;
+    let again = worker.turn().await;
+    assert_eq!(again.kinds(), ["OrchestratorStarted", "ExecutionStarted"]);
+    again.finish("done").await;
+    let state = hub.ended(&id).await;
+    assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, Some("stop".into())));
+}
+
+#[tokio::test]
+async fn r75_a_star_in_a_filter_is_any_name() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker_with(only(&[("*", &[])], &[("*", &[])], &[])).await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([call(1, "Work", "1")]).await;
+    worker.activity().await.finish("1").await;
+    worker.turn().await.finish("done").await;
+    assert_eq!(hub.ended(&id).await.output, Some("done".into()));
+}
+
+#[tokio::test]
+async fn r76_a_signal_that_is_sent_again_under_its_request_id_counts_once() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let (entity, other) = (hub.entity("counter", "a"), hub.entity("counter", "b"));
+    let signal = |entity: &str| wire::SignalEntityRequest {
+        instance_id: entity.into(),
+        name: "add".into(),
+        request_id: REQUEST.into(),
+        ..Default::default()
+    };
+    // .NET, JavaScript and Go send a call again whose answer was lost with its connection.
+    for _ in 0..2 {
+        hub.client().signal_entity(signal(&entity)).await.expect("the signal is taken");
+    }
+    let batch = worker.batch().await;
+    assert_eq!(batch.operations(), ["add"]);
+    batch.finish(Some("1")).await;
+    hub.client().signal_entity(signal(&entity)).await.expect("the signal is taken");
+    assert!(worker.is_idle().await, "it has run");
+    hub.client().signal_entity(signal(&other)).await.expect("another entity's is another signal");
+    worker.batch_of(&other).await.finish(Some("1")).await;
+}
+
+#[tokio::test]
+async fn r77_a_javascript_client_gets_a_key_with_every_filled_page_of_ids() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([complete(1, "done")]).await;
+    let from = hub.ended(&id).await.completed_timestamp;
+    let list = |key: Option<String>| {
+        let mut request = Request::new(wire::ListInstanceIdsRequest {
+            completed_time_from: from,
+            last_instance_key: key,
+            ..Default::default()
+        });
+        let agent = "durabletask-js/0.4.0 (DurableTaskClient)";
+        request.metadata_mut().insert("x-user-agent", agent.parse().expect("it is ASCII"));
+        request
+    };
+    // Its continuous export begins anew after a filled page without a key, and rests after an empty one.
+    let page = hub.client().list_instance_ids(list(None)).await.expect("a page").into_inner();
+    assert_eq!(page.instance_ids, [id]);
+    let key = page.last_instance_key.expect("a filled page has a key");
+    let page = hub.client().list_instance_ids(list(Some(key))).await.expect("a page").into_inner();
+    assert!(page.instance_ids.is_empty());
+    assert_eq!(page.last_instance_key, None);
+}
+
+#[tokio::test]
+async fn r78_a_suspended_instance_that_continues_as_new_is_suspended_again_by_an_event_of_its_own() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([]).await;
+    hub.suspend(&id).await;
+    // A worker that does not put events aside while it is suspended may answer so.
+    worker.turn().await.act([]).await;
+    hub.raise(&id, "go", "1").await;
+    worker.turn().await.act([again(1, "next", vec![])]).await;
+    let first = worker.turn().await;
+    assert_eq!(first.kinds(), ["OrchestratorStarted", "ExecutionStarted"]);
+    first.act([]).await;
+    let second = worker.turn().await;
+    assert_eq!(second.kinds(), ["OrchestratorStarted", "ExecutionSuspended"]);
+    second.act([]).await;
+    assert_eq!(hub.status(&id).await, Is::Suspended);
+    hub.resume(&id).await;
+    worker.turn().await.finish("done").await;
+    assert_eq!(hub.ended(&id).await.orchestration_status(), Is::Completed);
+}
