@@ -1,7 +1,7 @@
 //! Holds a scheduler to every rule of the protocol, with a raw client and a raw worker over gRPC.
 //!
 //! The rules are numbered: G1 to G34 are the acceptance list, R1 to R59 the behaviour that the official suites
-//! ask for, R60 to R78 what the sources of the SDKs ask for where no suite does. A test's name is its rule as a
+//! ask for, R60 to R94 what the sources of the SDKs ask for where no suite does. A test's name is its rule as a
 //! sentence, and `docs/compatibility.md` is made from those names.
 //!
 //! Without more, every test starts an emulator of its own in this process. `TASKHUB_WIRE_ENDPOINT` (and
@@ -29,6 +29,8 @@ mod fixture;
 mod rewind;
 #[path = "wire/sources.rs"]
 mod sources;
+#[path = "wire/sources_agents.rs"]
+mod sources_agents;
 #[path = "wire/sources_control.rs"]
 mod sources_control;
 #[path = "wire/sources_entities.rs"]

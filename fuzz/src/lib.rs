@@ -47,6 +47,7 @@ pub fn metadata(bytes: &[u8]) {
     drop(headers::worker(&sent));
     let sticky = sent.get(headers::STICKY).is_some_and(|value| value == "1");
     assert_eq!(headers::sticky(&sent), sticky);
-    assert!(!headers::is_javascript(&sent) || sent.contains_key("x-user-agent"));
+    let named = sent.contains_key("x-user-agent") || sent.contains_key("user-agent");
+    assert!(named || headers::sdk(&sent) == headers::Sdk::Other, "an SDK that says nothing is no SDK");
     let _ = headers::deadline(&sent);
 }

@@ -129,29 +129,30 @@ async fn r76_a_signal_that_is_sent_again_under_its_request_id_counts_once() {
 }
 
 #[tokio::test]
-async fn r77_a_javascript_client_gets_a_key_with_every_filled_page_of_ids() {
+async fn r77_javascript_and_python_exporters_get_a_key_with_every_filled_page_of_ids() {
     let hub = Hub::fresh().await;
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([complete(1, "done")]).await;
     let from = hub.ended(&id).await.completed_timestamp;
-    let list = |key: Option<String>| {
+    let list = |agent: &str, key: Option<String>| {
         let mut request = Request::new(wire::ListInstanceIdsRequest {
             completed_time_from: from,
             last_instance_key: key,
             ..Default::default()
         });
-        let agent = "durabletask-js/0.4.0 (DurableTaskClient)";
         request.metadata_mut().insert("x-user-agent", agent.parse().expect("it is ASCII"));
         request
     };
-    // Its continuous export begins anew after a filled page without a key, and rests after an empty one.
-    let page = hub.client().list_instance_ids(list(None)).await.expect("a page").into_inner();
-    assert_eq!(page.instance_ids, [id]);
-    let key = page.last_instance_key.expect("a filled page has a key");
-    let page = hub.client().list_instance_ids(list(Some(key))).await.expect("a page").into_inner();
-    assert!(page.instance_ids.is_empty());
-    assert_eq!(page.last_instance_key, None);
+    // Their continuous exports begin anew after a filled page without a key, and rest after an empty one.
+    for agent in ["durabletask-js/0.4.0 (DurableTaskClient)", "durabletask-python/1.12.0"] {
+        let page = hub.client().list_instance_ids(list(agent, None)).await.expect("a page").into_inner();
+        assert_eq!(page.instance_ids, [id.clone()]);
+        let key = page.last_instance_key.expect("a filled page has a key");
+        let page = hub.client().list_instance_ids(list(agent, Some(key))).await.expect("a page").into_inner();
+        assert!(page.instance_ids.is_empty());
+        assert_eq!(page.last_instance_key, None);
+    }
 }
 
 #[tokio::test]

@@ -116,14 +116,18 @@ impl Engine {
 }
 
 impl Answer {
-    /// Takes an ending. Of two the one that terminates counts, otherwise the first (wire-semantics C.3, rule 9).
+    /// Takes an ending. Of two the one that terminates counts, otherwise the one of the lowest id: Go's actions come in
+    /// no order (wire-semantics C.3, rule 9; R90).
     fn end(&mut self, action: i32, end: wire::CompleteOrchestrationAction) {
         let ending = match Status::from_wire(end.orchestration_status()) {
-            None => Ending::Continue(Box::new(end)),
+            None => Ending::Continue { action, next: Box::new(end) },
             Some(status) => Ending::End { action, status, output: end.result, failure: end.failure_details },
         };
-        let terminates = matches!(ending, Ending::End { status: Status::Terminated, .. });
-        if self.end.is_none() || terminates {
+        let rank = |ending: &Ending| match ending {
+            Ending::End { status: Status::Terminated, .. } => (false, action),
+            Ending::End { action, .. } | Ending::Continue { action, .. } => (true, *action),
+        };
+        if self.end.as_ref().is_none_or(|earlier| rank(&ending) < rank(earlier)) {
             self.end = Some(ending);
         }
     }

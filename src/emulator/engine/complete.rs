@@ -117,17 +117,19 @@ impl Engine {
         let processed = answer.num_events_processed.filter(|_| !turn.terminates);
         let consumed = consumed(instance, turn.taken, processed);
         let control = Control::read(instance, consumed);
-        let mut answered = self.read_actions(turn, answer.actions, now);
+        let mut actions = answer.actions;
+        malformed::drop_repeated(&mut actions, &instance.history);
+        let mut answered = self.read_actions(turn, actions, now);
         let end = how_it_ends(answered.end.take(), control.terminated.as_ref());
         // A terminate that is waiting is not carried into another execution (wire-semantics C.7).
         let waiting = self.instances.get(id).and_then(|instance| terminate_among(instance, consumed));
         let end = match (end, waiting) {
-            (Some(Ending::Continue(_)), Some(output)) => Some(Ending::terminated(output)),
+            (Some(Ending::Continue { .. }), Some(output)) => Some(Ending::terminated(output)),
             (end, _) => end,
         };
         let custom_status = self.custom_status(id, answer.custom_status, &control, end.is_some());
         match end {
-            Some(Ending::Continue(next)) => {
+            Some(Ending::Continue { next, .. }) => {
                 let (to_itself, outgoing): (Vec<_>, Vec<_>) = answered
                     .outgoing
                     .into_iter()
@@ -239,7 +241,7 @@ pub(super) enum Ending {
     /// With a status; the id is that of the action.
     End { action: i32, status: Status, output: Option<String>, failure: Option<wire::TaskFailureDetails> },
     /// By the next execution.
-    Continue(Box<wire::CompleteOrchestrationAction>),
+    Continue { action: i32, next: Box<wire::CompleteOrchestrationAction> },
 }
 
 impl Ending {
@@ -253,10 +255,9 @@ impl Ending {
                 (action, End { status, output, failure: failure.map(Box::new), at: now })
             }
             // Whoever gets here has matched it away: an execution that continues does not end.
-            Self::Continue(next) => (
-                event::ARRIVED,
-                End { status: Status::Completed, output: next.result, failure: None, at: now },
-            ),
+            Self::Continue { action, next } => {
+                (action, End { status: Status::Completed, output: next.result, failure: None, at: now })
+            }
         }
     }
 }
@@ -266,13 +267,11 @@ impl Ending {
 fn how_it_ends(answered: Option<Ending>, terminated: Option<&Option<String>>) -> Option<Ending> {
     match (answered, terminated) {
         (ending, None) => ending,
-        (Some(Ending::End { action, status: Status::Terminated, output, failure }), Some(_)) => {
-            Some(Ending::End { action, status: Status::Terminated, output, failure })
-        }
+        // The output is what the client gave: Java's worker says "" where there was none (R91).
         (Some(Ending::End { action, .. }), Some(output)) => {
             Some(Ending::End { action, status: Status::Terminated, output: output.clone(), failure: None })
         }
-        (Some(Ending::Continue(_)) | None, Some(output)) => Some(Ending::terminated(output.clone())),
+        (Some(Ending::Continue { .. }) | None, Some(output)) => Some(Ending::terminated(output.clone())),
     }
 }
 

@@ -216,11 +216,10 @@ impl Instance {
         self.end.is_some()
     }
 
-    /// When the next turn may be handed out at the earliest. Only the first turn of a generation has to wait: its clock
-    /// runs ahead of the hub's by what keeps generations apart, and must not run away.
+    /// When the next turn may be handed out at the earliest. Only the first turn of an execution has to wait: its clock
+    /// runs ahead of the hub's by what keeps executions apart, and must not run away.
     pub(super) fn not_before(&self) -> Option<Timestamp> {
-        let ahead = self.begun && self.history.len() == 0;
-        ahead.then(|| Timestamp::from_micros(self.clock.as_micros() - GENERATION_MICROS))
+        (self.history.len() == 0).then(|| Timestamp::from_micros(self.clock.as_micros() - GENERATION_MICROS))
     }
 
     /// Whether a turn could be handed out at `now`: something has arrived, or it is to be rewound.

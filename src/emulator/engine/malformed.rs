@@ -4,10 +4,12 @@
 //! without end. So an answer that cannot be carried out is taken, and what it is about fails by name.
 
 use super::entity::check_lock_set;
-use crate::model::{event, failure};
+use super::history::{History, decode};
+use crate::model::{Kind, event, failure};
 use crate::wire::orchestrator_action::OrchestratorActionType as Action;
 use crate::wire::send_entity_message_action::EntityMessageType;
 use crate::wire::{self, OrchestratorResponse};
+use std::collections::BTreeSet;
 
 /// The error type of what fails because a worker's answer made no sense.
 pub(super) const INVALID: &str = "InvalidWorkerResponse";
@@ -62,6 +64,48 @@ fn wrong_action(action: &wire::OrchestratorAction) -> Option<String> {
             | Action::TerminateOrchestration(_)
             | Action::RewindOrchestration(_),
         ) => None,
+    }
+}
+
+/// Drops from an answer that fails its instance what history says was done before.
+///
+/// A replay that takes another way than history ends in a failure, and the SDKs send with it all that the replay had not
+/// met in history yet. Done again, an event would be sent twice and a child that has ended be created anew (R92).
+pub(super) fn drop_repeated(actions: &mut Vec<wire::OrchestratorAction>, history: &History) {
+    let fails = |action: &wire::OrchestratorAction| match &action.orchestrator_action_type {
+        Some(Action::CompleteOrchestration(end)) => {
+            end.orchestration_status() == wire::OrchestrationStatus::Failed
+        }
+        _ => false,
+    };
+    if actions.len() < 2 || !actions.iter().any(fails) {
+        return;
+    }
+    let done: BTreeSet<(i32, Kind)> = history
+        .events()
+        .filter_map(decode)
+        .filter_map(|event| Some((event.event_id, Kind::of(event.event_type.as_ref()?))))
+        .collect();
+    actions.retain(|action| recorded_as(action).is_none_or(|kind| !done.contains(&(action.id, kind))));
+}
+
+/// The kind of event that history has of an action, for those that have an effect outside their instance.
+fn recorded_as(action: &wire::OrchestratorAction) -> Option<Kind> {
+    match action.orchestrator_action_type.as_ref()? {
+        Action::SendEvent(_) => Some(Kind::EventSent),
+        Action::CreateSubOrchestration(_) => Some(Kind::SubOrchestrationInstanceCreated),
+        Action::SendEntityMessage(message) => match message.entity_message_type.as_ref()? {
+            EntityMessageType::EntityOperationSignaled(_) => Some(Kind::EntityOperationSignaled),
+            EntityMessageType::EntityOperationCalled(_) => Some(Kind::EntityOperationCalled),
+            EntityMessageType::EntityLockRequested(_) => Some(Kind::EntityLockRequested),
+            // An unlock that comes twice does nothing.
+            EntityMessageType::EntityUnlockSent(_) => None,
+        },
+        Action::ScheduleTask(_)
+        | Action::CreateTimer(_)
+        | Action::CompleteOrchestration(_)
+        | Action::TerminateOrchestration(_)
+        | Action::RewindOrchestration(_) => None,
     }
 }
 

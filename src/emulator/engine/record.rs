@@ -243,7 +243,11 @@ impl Engine {
         self.forget_timers(id);
         let event = history::encode(&event::execution_started(at, started.clone()));
         let class = self.turn_class(started);
-        let instance = Instance::created(Box::new(started.clone()), event, class, start_at, at);
+        let mut instance = Instance::created(Box::new(started.clone()), event, class, start_at, at);
+        if let Some(before) = self.instances.get(id) {
+            // Its GUIDs are made of its id and its clock, and are to be no others'.
+            instance.clock = at.max(before.clock.plus(GENERATION));
+        }
         if let Some(at) = start_at {
             self.timers.set(at, TimerKey::Start { id: id.clone(), execution: instance.execution.clone() });
         }

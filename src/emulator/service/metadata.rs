@@ -20,9 +20,29 @@ pub(super) fn worker(headers: &HeaderMap) -> Option<String> {
     text(headers, "workerid").map(str::to_owned)
 }
 
-/// Whether the client is of the JavaScript SDK.
-pub(super) fn is_javascript(headers: &HeaderMap) -> bool {
-    text(headers, "x-user-agent").is_some_and(|agent| agent.starts_with("durabletask-js/"))
+/// What the headers of a call say of the SDK that made it. The SDKs' packages for Azure name themselves; those without
+/// a name are known by their gRPC library at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sdk {
+    Python,
+    JavaScript,
+    Java,
+    /// Go's published package, which names itself nowhere.
+    PlainGo,
+    Other,
+}
+
+/// Which SDK made a call.
+pub(super) fn sdk(headers: &HeaderMap) -> Sdk {
+    let (named, library) = (text(headers, "x-user-agent"), text(headers, "user-agent").unwrap_or_default());
+    match named {
+        Some(agent) if agent.starts_with("durabletask-python/") => Sdk::Python,
+        Some(agent) if agent.starts_with("durabletask-js/") => Sdk::JavaScript,
+        Some(agent) if agent.starts_with("durabletask-java/") => Sdk::Java,
+        None if library.contains("grpc-java") => Sdk::Java,
+        None if library.contains("grpc-go/") => Sdk::PlainGo,
+        Some(_) | None => Sdk::Other,
+    }
 }
 
 /// Whether the worker keeps orchestrations between turns.

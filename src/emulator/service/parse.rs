@@ -1,6 +1,7 @@
 //! Reads requests into commands; what is not valid stops here.
 
 use super::Service;
+use super::metadata::Sdk;
 use crate::emulator::engine::command::{Command, EntityQuery, ListIds, PurgeTarget, Query, Refusal};
 use crate::emulator::engine::limit::Limit;
 use crate::model::{InstanceId, Statuses, Timestamp};
@@ -97,15 +98,20 @@ pub(super) fn query(request: wire::QueryInstancesRequest) -> Command {
 
 /// A client walks over the ids of ended instances until a page says that it is the last.
 ///
-/// .NET's export sends an empty key at first and ends on an empty page alone; JavaScript's sends none at first and begins
-/// anew after a filled page without a key; Python's client wants none with its last page (R37, R77).
-pub(super) fn list_ids(request: wire::ListInstanceIdsRequest, javascript: bool) -> Command {
+/// .NET's export sends an empty key at first and ends on an empty page alone; JavaScript's and Python's exports send none
+/// at first and begin anew after a filled page without a key; Python's plain client wants none with its last page (R37,
+/// R77).
+pub(super) fn list_ids(request: wire::ListInstanceIdsRequest, sdk: Sdk) -> Command {
+    let exports = match sdk {
+        Sdk::JavaScript | Sdk::Python => true,
+        Sdk::Java | Sdk::PlainGo | Sdk::Other => request.last_instance_key.as_deref() == Some(""),
+    };
     Command::ListIds(ListIds {
         statuses: Statuses::from_wire(&request.runtime_status),
         completed_from: moment(request.completed_time_from),
         completed_to: moment(request.completed_time_to),
         page_size: page(request.page_size),
-        until_empty: javascript || request.last_instance_key.as_deref() == Some(""),
+        until_empty: exports,
         after: cursor(request.last_instance_key),
     })
 }

@@ -1,5 +1,6 @@
 //! Answers every RPC: parse, ask, render.
 
+use super::metadata::Sdk;
 use super::{Service, metadata, parse, render};
 use crate::clock::{Clock as _, WallClock};
 use crate::emulator::dispatch::Handle;
@@ -62,6 +63,22 @@ impl Service {
             }
         };
         Ok(render::found(state))
+    }
+
+    /// Takes what a worker's item came to.
+    async fn complete<T>(
+        &self,
+        request: Request<T>,
+        parse: impl FnOnce(T) -> Command,
+    ) -> Answered<wire::CompleteTaskResponse> {
+        let sdk = metadata::sdk(request.metadata().as_ref());
+        match self.ask(request, sure(parse)).await? {
+            // Java's worker opens a second stream for any refusal and never reads the first one again (R79).
+            Err(Refusal::NoSuchWorkItem { .. }) if sdk == Sdk::Java => {
+                Ok(Response::new(wire::CompleteTaskResponse {}))
+            }
+            reply => render::done(reply, wire::CompleteTaskResponse {}),
+        }
     }
 
     /// Purges by filter in slices, so that others are served in between and a time-out is kept.
@@ -199,8 +216,8 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::ListInstanceIdsRequest>,
     ) -> Answered<wire::ListInstanceIdsResponse> {
-        let javascript = metadata::is_javascript(request.metadata().as_ref());
-        render::ids(self.ask(request, sure(|request| parse::list_ids(request, javascript))).await?)
+        let sdk = metadata::sdk(request.metadata().as_ref());
+        render::ids(self.ask(request, sure(|request| parse::list_ids(request, sdk))).await?)
     }
 
     async fn purge_instances(
@@ -229,24 +246,21 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::ActivityResponse>,
     ) -> Answered<wire::CompleteTaskResponse> {
-        let parse = |answer| Command::CompleteActivity(Box::new(answer));
-        render::done(self.ask(request, sure(parse)).await?, wire::CompleteTaskResponse {})
+        self.complete(request, |answer| Command::CompleteActivity(Box::new(answer))).await
     }
 
     async fn complete_orchestrator_task(
         &self,
         request: Request<wire::OrchestratorResponse>,
     ) -> Answered<wire::CompleteTaskResponse> {
-        let parse = |answer| Command::CompleteTurn(Box::new(answer));
-        render::done(self.ask(request, sure(parse)).await?, wire::CompleteTaskResponse {})
+        self.complete(request, |answer| Command::CompleteTurn(Box::new(answer))).await
     }
 
     async fn complete_entity_task(
         &self,
         request: Request<wire::EntityBatchResult>,
     ) -> Answered<wire::CompleteTaskResponse> {
-        let parse = |answer| Command::CompleteBatch(Box::new(answer));
-        render::done(self.ask(request, sure(parse)).await?, wire::CompleteTaskResponse {})
+        self.complete(request, |answer| Command::CompleteBatch(Box::new(answer))).await
     }
 
     type StreamInstanceHistoryStream = tokio_stream::Empty<Result<wire::HistoryChunk, Status>>;

@@ -1,5 +1,6 @@
 //! Serves the two streams: work items, and history.
 
+use super::metadata::Sdk;
 use super::{Service, metadata};
 use crate::emulator::dispatch::Items;
 use crate::emulator::engine::command::{Command, Offer, Reply};
@@ -50,13 +51,16 @@ impl Service {
         request: wire::GetWorkItemsRequest,
     ) -> Result<WorkItems, Status> {
         let hub = self.hubs.of(headers)?;
-        // Zero and less mean that no limit is given (wire-semantics A.6).
-        let limit = |given: i32| usize::try_from(given).ok().filter(|limit| *limit > 0);
+        let sdk = metadata::sdk(headers);
+        // Zero and less mean that no limit is given (wire-semantics A.6). To Python's worker zero turns or activities are
+        // none, and it never gives a limit for entities; Go's published worker answers no entity item at all (R93, R94).
+        let limit = |given: i32, zero: Option<usize>| usize::try_from(given).ok().filter(|l| *l > 0).or(zero);
         let named = Some(request.worker_instance_id.clone()).filter(|name| !name.is_empty());
+        let none_of = |is: Sdk| (sdk == is).then_some(0);
         let offer = Offer {
-            turns: limit(request.max_concurrent_orchestration_work_items),
-            activities: limit(request.max_concurrent_activity_work_items),
-            batches: limit(request.max_concurrent_entity_work_items),
+            turns: limit(request.max_concurrent_orchestration_work_items, none_of(Sdk::Python)),
+            activities: limit(request.max_concurrent_activity_work_items, none_of(Sdk::Python)),
+            batches: limit(request.max_concurrent_entity_work_items, none_of(Sdk::PlainGo)),
             history_streaming: request
                 .capabilities()
                 .any(|capability| capability == wire::WorkerCapability::HistoryStreaming),

@@ -76,7 +76,8 @@ impl Entities {
             }
             visited += 1;
             last = Some(id);
-            if page.len() >= query.page_size.max(1) || visited >= MOST_VISITED {
+            // Java's client takes an empty page for the last one, whatever it says of a next.
+            if page.len() >= query.page_size.max(1) || (visited >= MOST_VISITED && !page.is_empty()) {
                 break;
             }
         }

@@ -4,7 +4,7 @@ use super::fixture::{Story, action, call, complete, id};
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, StreamId};
 use crate::emulator::engine::{Config, command::Until, command::WaiterId};
-use crate::model::Kind;
+use crate::model::{Kind, Timestamp};
 use crate::wire::{self, OrchestrationStatus as Wire, orchestrator_action::OrchestratorActionType as Action};
 use pretty_assertions::assert_eq;
 use std::time::Duration;
@@ -118,6 +118,27 @@ fn a_thousand_generations_keep_their_instance_and_their_events() {
     story.answer(&token, vec![complete(1, Wire::Completed, Some("end"))]).unwrap();
     assert_eq!(story.answers.len(), 1);
     assert_eq!(story.kinds("a").len(), 3);
+}
+
+#[test]
+fn an_instance_that_takes_anothers_place_begins_a_millisecond_later_than_that_ones_last_turn() {
+    let mut story = Story::begins();
+    story.worker(1);
+    let mut before = None;
+    for _ in 0..3 {
+        story.start("one", "a");
+        let (turn, token) = story.turn();
+        let at = turn.new_events[0].timestamp.as_ref().map(Timestamp::from_wire);
+        let at = at.expect("a turn has a time").as_micros();
+        assert!(
+            before.is_none_or(|before| at >= before + 1_000),
+            "its GUIDs would be those of its predecessor"
+        );
+        before = Some(at);
+        story.answer(&token, vec![complete(1, Wire::Completed, None)]).unwrap();
+        // No further ahead than that, whatever the rate: the next one has to wait for the hub's clock.
+        story.later(Duration::from_millis(1));
+    }
 }
 
 #[test]

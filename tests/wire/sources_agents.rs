@@ -1,0 +1,126 @@
+//! Tells what single SDKs need that their headers or their answers give away (R79, R90 to R94).
+
+use crate::builders::{call, child, complete, end_with, fail, failure, send, signal};
+use crate::fixture::{Hub, code};
+use crate::worker::kinds;
+use taskhub::wire::work_item::Request as Work;
+use taskhub::wire::{self, OrchestrationStatus as Is};
+use tonic::{Code, Request};
+
+fn agent<T>(message: T, name: &'static str, value: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert(name, value.parse().expect("it is ASCII"));
+    request
+}
+
+#[tokio::test]
+async fn r79_a_java_workers_late_completion_is_answered_ok() {
+    let hub = Hub::fresh().await;
+    let late = || wire::ActivityResponse { completion_token: "gone:1".into(), ..Default::default() };
+    assert_eq!(code(hub.client().complete_activity_task(late()).await), Code::NotFound);
+    // It would open a second stream for any refusal, and never read the first one again.
+    let java = agent(late(), "x-user-agent", "durabletask-java/1.9.0");
+    hub.client().complete_activity_task(java).await.expect("a late answer is taken");
+    let turn = wire::OrchestratorResponse { completion_token: "gone:2".into(), ..Default::default() };
+    let java = agent(turn, "x-user-agent", "durabletask-java/1.9.0");
+    hub.client().complete_orchestrator_task(java).await.expect("a late answer is taken");
+}
+
+#[tokio::test]
+async fn r90_of_two_completions_the_one_of_the_lowest_id_counts() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    // Go's actions come in random order.
+    worker.turn().await.act([fail(7, failure("later")), complete(3, "first")]).await;
+    let state = hub.ended(&id).await;
+    assert_eq!((state.orchestration_status(), state.output), (Is::Completed, Some("first".into())));
+}
+
+#[tokio::test]
+async fn r91_a_terminated_instances_output_is_what_the_client_gave_and_absent_where_it_gave_none() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn().await.act([]).await;
+    let request = wire::TerminateRequest { instance_id: id.clone(), output: None, recursive: false };
+    hub.client().terminate_instance(request).await.expect("it is terminated");
+    let terminated = wire::CompleteOrchestrationAction {
+        orchestration_status: Is::Terminated.into(),
+        result: Some(String::new()),
+        ..Default::default()
+    };
+    // Java's worker says "" where there is nothing to say.
+    worker.turn().await.act([end_with(1, terminated)]).await;
+    let state = hub.ended(&id).await;
+    assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, None));
+}
+
+#[tokio::test]
+async fn r92_a_failing_turn_does_not_do_again_what_its_history_has() {
+    let hub = Hub::fresh().await;
+    let mut worker = hub.worker().await;
+    let (id, other) = (hub.start("a", "Any").await, hub.start("other", "Other").await);
+    let (born, entity) = (hub.id("born"), hub.entity("counter", "a"));
+    let mine = || [send(1, &other, "e", "1"), signal(2, &entity, "add", "1"), child(3, &born, "Child")];
+    worker.turn_of(&id).await.act(mine()).await;
+    worker.turn_of(&born).await.finish("1").await;
+    worker.batch().await.finish(Some("1")).await;
+    let told = worker.turn_of(&other).await;
+    assert!(told.kinds().contains(&"ExecutionStarted"));
+    let mut raised = told.kinds().iter().filter(|kind| **kind == "EventRaised").count();
+    told.act([]).await;
+    if raised == 0 {
+        let told = worker.turn_of(&other).await;
+        raised = told.kinds().iter().filter(|kind| **kind == "EventRaised").count();
+        told.act([]).await;
+    }
+    assert_eq!(raised, 1);
+    // A replay that goes another way than history ends with everything that it had not met there yet.
+    let again =
+        mine().into_iter().chain([send(4, &other, "e", "new"), fail(5, failure("not deterministic"))]);
+    worker.turn_of(&id).await.act(again).await;
+    assert_eq!(hub.ended(&id).await.orchestration_status(), Is::Failed);
+    let told = worker.turn_of(&other).await;
+    assert_eq!(told.kinds(), ["OrchestratorStarted", "EventRaised"], "the new event alone");
+    told.finish("done").await;
+    assert!(worker.is_idle().await, "neither the signal nor the child comes again");
+    let sent = kinds(&hub.history(&id).await).iter().filter(|kind| **kind == "EventSent").count();
+    assert_eq!(sent, 2);
+}
+
+#[tokio::test]
+async fn r93_a_go_worker_that_states_nothing_gets_no_entity_items_as_it_answers_none() {
+    let hub = Hub::fresh().await;
+    let request = agent(wire::GetWorkItemsRequest::default(), "user-agent", "grpc-go/1.56.0");
+    let mut client = hub.patient_client().await;
+    let mut go = client.get_work_items(request).await.expect("the stream opens").into_inner();
+    hub.signal(&hub.entity("counter", "a"), "add", "1").await;
+    hub.start("a", "Any").await;
+    let item = go.message().await.expect("the stream lives").expect("there is work");
+    assert!(matches!(item.request, Some(Work::OrchestratorRequest(_))), "{item:?}");
+    let mut worker = hub.worker().await;
+    worker.batch().await.finish(Some("1")).await;
+}
+
+#[tokio::test]
+async fn r94_a_python_worker_whose_limit_is_zero_gets_nothing_of_that_kind() {
+    let hub = Hub::fresh().await;
+    let request =
+        wire::GetWorkItemsRequest { max_concurrent_orchestration_work_items: 10, ..Default::default() };
+    let request = agent(request, "x-user-agent", "durabletask-python/1.12.0");
+    let mut python = hub.client().get_work_items(request).await.expect("the stream opens").into_inner();
+    hub.start("a", "Any").await;
+    let item = python.message().await.expect("the stream lives").expect("there is work");
+    let Some(Work::OrchestratorRequest(turn)) = item.request else { panic!("a turn: {item:?}") };
+    let answer = wire::OrchestratorResponse {
+        instance_id: turn.instance_id,
+        completion_token: item.completion_token,
+        actions: vec![call(1, "Work", "1")],
+        ..Default::default()
+    };
+    hub.client().complete_orchestrator_task(answer).await.expect("the answer is taken");
+    // Its semaphore of zero would let the activity wait for ever; another worker gets it.
+    let mut other = hub.worker().await;
+    other.activity().await.finish("1").await;
+}
