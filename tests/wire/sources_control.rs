@@ -147,7 +147,7 @@ async fn r77_javascript_and_python_exporters_get_a_key_with_every_filled_page_of
     // Their continuous exports begin anew after a filled page without a key, and rest after an empty one.
     for agent in ["durabletask-js/0.4.0 (DurableTaskClient)", "durabletask-python/1.12.0"] {
         let page = hub.client().list_instance_ids(list(agent, None)).await.expect("a page").into_inner();
-        assert_eq!(page.instance_ids, [id.clone()]);
+        assert_eq!(page.instance_ids, std::slice::from_ref(&id));
         let key = page.last_instance_key.expect("a filled page has a key");
         let page = hub.client().list_instance_ids(list(agent, Some(key))).await.expect("a page").into_inner();
         assert!(page.instance_ids.is_empty());
