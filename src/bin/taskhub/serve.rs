@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use taskhub::clock::{Clock, WallClock};
-use taskhub::emulator::{Emulator, StartError, reachable};
+use taskhub::emulator::{Emulator, StartError, authority};
 
 /// Longest wait for streams to end before the process ends anyway.
 const GRACE: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ fn banner(flags: &Flags, emulator: &Emulator) -> String {
     };
     row("gRPC", &emulator.endpoint());
     if let Some(health) = emulator.health_address() {
-        row("Health", &format!("http://{}/healthz", reachable(health)));
+        row("Health", &format!("http://{}/healthz", authority(health)));
     }
     match flags.dashboard_port {
         0 => row("Dashboard", "none yet"),
