@@ -25,6 +25,8 @@ pub mod dispatch;
 #[cfg(feature = "emulator")]
 mod health;
 #[cfg(feature = "emulator")]
+mod listen;
+#[cfg(feature = "emulator")]
 mod running;
 #[cfg(feature = "emulator")]
 mod serve;
@@ -34,6 +36,6 @@ mod service;
 #[cfg(feature = "emulator")]
 pub use builder::EmulatorBuilder;
 #[cfg(feature = "emulator")]
-pub use running::{Emulator, StartError, reachable};
+pub use running::{Emulator, StartError, authority, reachable};
 #[cfg(feature = "emulator")]
 pub use service::MissingHub;

@@ -7,6 +7,8 @@
 mod clients;
 #[path = "cli/emulator.rs"]
 mod emulator;
+#[path = "cli/logs.rs"]
+mod logs;
 
 use pretty_assertions::assert_eq;
 use serde_json::Value;

@@ -55,7 +55,8 @@ impl Default for EmulatorBuilder {
 }
 
 impl EmulatorBuilder {
-    /// The address to listen on; 127.0.0.1 unless said otherwise.
+    /// The address to listen on; 127.0.0.1 unless said otherwise. Beside it, and beside 0.0.0.0, the emulator listens on
+    /// `::1` where there is one, and beside `::1` on 127.0.0.1: clients are told `localhost`.
     pub fn host(mut self, host: IpAddr) -> Self {
         self.host = host;
         self

@@ -6,10 +6,12 @@
 
 mod handle;
 mod hub;
+mod limiter;
 mod log;
 
 pub use handle::{Failure, Handle, Items};
 pub use hub::{Hub, Input, Outcome};
+pub(super) use limiter::Limiter;
 
 use crate::clock::Clock;
 use crate::linger::Linger;

@@ -12,7 +12,7 @@
 //!   `malformed`: an answer in parts, and one that makes no sense.
 //! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
 //! - `hand_out`, `worklist`, `streams`, `lease`, `timers`, `waiters`: who gets what, and when.
-//! - `notice`: what the log is told.
+//! - `notice`, `observe`, `unclaimed`: what the log is told.
 //! - `entity`, `index`: one entity, and the lists of instances, each a machine of its own.
 
 mod actions;
@@ -34,6 +34,7 @@ mod lease;
 pub(in crate::emulator) mod limit;
 mod malformed;
 pub mod notice;
+mod observe;
 mod outbox;
 mod purge;
 mod query;
@@ -47,6 +48,7 @@ mod stats;
 mod streams;
 mod timers;
 mod turn;
+mod unclaimed;
 mod waiters;
 mod worklist;
 
@@ -67,6 +69,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use streams::Streams;
 use timers::Timers;
+use unclaimed::Unclaimed;
 use waiters::Waiters;
 use worklist::{Work, Worklist};
 
@@ -132,6 +135,9 @@ pub struct Engine {
     effects: Vec<Effect>,
     listening: Listening,
     notices: Vec<Notice>,
+    /// The last work item of each stream; kept only while warnings are listened to.
+    last_sent: BTreeMap<command::StreamId, observe::Sent>,
+    unclaimed: Unclaimed,
 }
 
 #[expect(clippy::disallowed_types, reason = "looked up by id; whatever lists instances asks the index")]
@@ -161,6 +167,8 @@ impl Engine {
             effects: Vec::new(),
             listening: Listening::Off,
             notices: Vec::new(),
+            last_sent: BTreeMap::new(),
+            unclaimed: Unclaimed::default(),
         }
     }
 
@@ -236,10 +244,9 @@ impl Engine {
 
     /// The earliest moment at which [`Engine::settle`] has something to do by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
-        [self.timers.next_due(self.config.timer_lag), self.work.next_due(), self.entities.next_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let timers = self.timers.next_due(self.config.timer_lag);
+        let work = [self.work.next_due(), self.entities.next_due(), self.unclaimed.next_look()];
+        work.into_iter().chain([timers]).flatten().min()
     }
 
     /// How many work items are handed out and not answered.
@@ -252,5 +259,6 @@ impl Engine {
         self.fire(now);
         self.carry(now);
         self.hand_out(now);
+        self.look_for_unclaimed(now);
     }
 }

@@ -31,6 +31,19 @@ pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+/// How clients on this machine name what listens there: `localhost` and the port, where that is what `localhost` means.
+///
+/// Programs tell an emulator from a scheduler in Azure by that name.
+pub fn authority(address: SocketAddr) -> String {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    let ip = address.ip();
+    if ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}
+
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -55,7 +68,7 @@ pub enum StartError {
 }
 
 impl Emulator {
-    /// Starts an emulator on a free port of 127.0.0.1, with the hub `default`.
+    /// Starts an emulator on a free port of `localhost`, with the hub `default`.
     ///
     /// # Errors
     ///
@@ -69,7 +82,7 @@ impl Emulator {
         EmulatorBuilder::default()
     }
 
-    /// Where it listens.
+    /// Where it listens. Beside 127.0.0.1 (or all of IPv4) that is also the same port of `::1`, and the other way round.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -79,9 +92,9 @@ impl Emulator {
         self.health
     }
 
-    /// Where it listens, as a URL: `http://127.0.0.1:12345`. Where it listens everywhere, loopback is named.
+    /// Where it listens, as a URL: `http://localhost:12345`, unless it was told another address than loopback or all.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", reachable(self.address))
+        format!("http://{}", authority(self.address))
     }
 
     /// The official connection string of the hub that was named first, usually `default`.

@@ -5,7 +5,8 @@
 
 use super::builder::EmulatorBuilder;
 use super::engine::Config;
-use super::running::{StartError, reachable};
+use super::listen::{Listeners, bind};
+use super::running::{StartError, authority};
 use super::service::{Front, Hubs, NewHub, Service};
 use super::{dispatch, health};
 use crate::clock::{Clock as _, WallClock};
@@ -50,9 +51,9 @@ pub(super) struct Serving {
 
 /// Binds the ports, begins the hubs and starts the thread.
 pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
-    let (listener, address) = bind(SocketAddr::new(how.host, how.port))?;
+    let grpc = bind(SocketAddr::new(how.host, how.port))?;
     let health = how.health_port.map(|port| bind(SocketAddr::new(how.host, port))).transpose()?;
-    let health_address = health.as_ref().map(|(_, address)| *address);
+    let (address, health_address) = (grpc.address, health.as_ref().map(|bound| bound.address));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
     let linger = Linger::default();
@@ -60,7 +61,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let hubs = Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub);
     let service = Service { hubs: hubs.clone(), clock: how.clock.clone(), max_payload: how.max_payload };
     let hint = match health_address {
-        Some(health) => format!("Health is on http://{}/healthz.", reachable(health)),
+        Some(health) => format!("Health is on http://{}/healthz.", authority(health)),
         None => "Whether it is up, grpc.health.v1 says.".to_owned(),
     };
     let (stop, stopped) = oneshot::channel::<()>();
@@ -74,32 +75,16 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
                 reporter.set_serving::<TaskHubSidecarServiceServer<Service>>().await;
                 tokio::spawn(linger.keep_looking());
                 let front = Front::new(service, health_service, max_message, &hint);
-                if let Some((listener, _)) = health {
+                for listener in health.into_iter().flat_map(|bound| bound.listeners) {
                     tokio::spawn(serve_health(listener, health::router(served.clone())));
                 }
-                serve(listener, front, stopped, &served).await;
+                serve(grpc.listeners, front, stopped, &served).await;
             });
             // Whatever still holds a connection loses it here.
             runtime.shutdown_background();
         })
         .map_err(StartError::Runtime)?;
     Ok(Serving { address, health: health_address, hubs, stop, thread })
-}
-
-fn bind(address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
-    let bound = || -> std::io::Result<_> {
-        let listener = StdListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    bound().map_err(|source| {
-        if source.kind() == std::io::ErrorKind::AddrInUse {
-            StartError::PortInUse { address }
-        } else {
-            StartError::Bind { address, source }
-        }
-    })
 }
 
 /// Makes hubs that run on the emulator's thread, whoever asks for them.
@@ -124,8 +109,12 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linge
     })
 }
 
-async fn serve<H>(listener: StdListener, front: Front<H>, mut stopped: oneshot::Receiver<()>, hubs: &Hubs)
-where
+async fn serve<H>(
+    listeners: Vec<StdListener>,
+    front: Front<H>,
+    mut stopped: oneshot::Receiver<()>,
+    hubs: &Hubs,
+) where
     Front<H>: hyper::service::Service<
             http::Request<hyper::body::Incoming>,
             Response = http::Response<tonic::body::Body>,
@@ -135,8 +124,8 @@ where
         + Send
         + 'static,
 {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
+    let mut listeners = match Listeners::new(listeners) {
+        Ok(listeners) => listeners,
         Err(error) => {
             tracing::error!(%error, "the listener is lost");
             return;
@@ -149,7 +138,7 @@ where
             biased;
             // Either word means the same: told to stop, or the emulator was dropped.
             _ = &mut stopped => break,
-            accepted = listener.accept() => accepted,
+            accepted = listeners.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
         let (stream, peer) = match accepted {
@@ -194,7 +183,7 @@ where
             }
         });
     }
-    drop(listener);
+    drop(listeners);
     // First the hubs: their streams end with a word and whoever waits is answered. Then the connections.
     for (_, hub) in hubs.all() {
         hub.stop().await;

@@ -4,6 +4,7 @@ mod backoff;
 mod channel;
 mod endpoint;
 mod environment;
+mod loopback;
 mod string;
 
 pub(crate) use backoff::Backoff;

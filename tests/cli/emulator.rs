@@ -62,7 +62,14 @@ fn flags_win_over_the_environment_which_wins_over_the_defaults() {
     assert_ne!((&ready["grpcPort"], &ready["httpPort"]), (&8080.into(), &8081.into()));
     assert!(emulator.banner.contains("nothing is served on port 7\n"), "{}", emulator.banner);
     // It listens everywhere, and names an address at which one finds it.
-    assert_eq!(ready["endpoint"], format!("http://127.0.0.1:{}", ready["grpcPort"]));
+    assert_eq!(ready["endpoint"], format!("http://localhost:{}", ready["grpcPort"]));
+    let text = ready["connectionString"].as_str().unwrap();
+    assert!(text.starts_with(&format!("Endpoint={};", ready["endpoint"].as_str().unwrap())), "{text}");
+    assert!(
+        emulator.banner.contains(&format!("http://localhost:{}/healthz", ready["httpPort"])),
+        "{}",
+        emulator.banner
+    );
     succeeded(&taskhub(&["healthcheck", "--host", "0.0.0.0", "--http-port", &ready["httpPort"].to_string()]));
     assert_eq!(emulator.stop("TERM"), 0);
     let logs = emulator.logs();
@@ -187,6 +194,6 @@ fn the_grpc_port_answers_a_browser_with_a_sentence() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
-    let health = format!("http://127.0.0.1:{}/healthz", ready["httpPort"]);
+    let health = format!("http://localhost:{}/healthz", ready["httpPort"]);
     assert!(answer.contains("speaks gRPC over HTTP/2 without TLS.") && answer.contains(&health), "{answer}");
 }

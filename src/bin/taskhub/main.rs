@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match act(environment::arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::note(format_args!("taskhub: {}", output::plain(&failure.to_string())));
+            output::last_word(&format!("taskhub: {}", output::plain(&failure.to_string())));
             ExitCode::from(failure.code())
         }
     }

@@ -3,7 +3,12 @@
 use crate::failure::Failure;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::mpsc;
+use std::time::Duration;
 use taskhub::report;
+
+/// Longest wait for the last line to be written.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Writes `text` to standard output. That nobody reads any more, as behind `| head`, is no failure: whoever did has
 /// seen what they wanted.
@@ -28,6 +33,18 @@ pub(crate) fn print_data(text: &str) -> Result<(), Failure> {
 /// Writes one line to standard error; where that is closed, nobody is to be told.
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Writes the last line to standard error. The process ends soon whether somebody reads there or not.
+pub(crate) fn last_word(line: &str) {
+    let (line, (done, said)) = (line.to_owned(), mpsc::channel());
+    let saying = std::thread::Builder::new().spawn(move || {
+        note(line);
+        let _ = done.send(());
+    });
+    if saying.is_ok() {
+        let _ = said.recv_timeout(LAST_WORD);
+    }
 }
 
 /// A text of somebody else's as it may stand on a terminal: its lines, without the characters that steer one.

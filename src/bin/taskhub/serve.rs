@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use taskhub::clock::{Clock, WallClock};
-use taskhub::emulator::{Emulator, StartError, reachable};
+use taskhub::emulator::{Emulator, StartError, authority};
 
 /// Longest wait for streams to end before the process ends anyway.
 const GRACE: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Runs until a signal, or until the emulator ends by itself.
 pub(crate) async fn serve(flags: Flags) -> Result<(), Failure> {
     let began = WallClock.now();
-    logging::start(&flags)?;
+    let _logs = logging::start(&flags)?;
     // Before anything listens, so that a signal in between is not lost.
     let mut signals = Signals::new()?;
     let emulator = start(&flags).await?;
@@ -28,11 +28,18 @@ pub(crate) async fn serve(flags: Flags) -> Result<(), Failure> {
             Failure::Run(format!("cannot write the ready file {}: {error}", path.display()))
         })?;
     }
-    print(&banner(&flags, &emulator))?;
-    // The line that scripts wait for; everything accepts connections by now.
-    print(&format!("taskhub emulator ready in {} ms\n", WallClock.now().since(began).as_millis()))?;
-
-    let signal = signals.next().await;
+    // The last line is the one that scripts wait for; everything accepts connections by now.
+    let ready = WallClock.now().since(began).as_millis();
+    let said = format!("{}taskhub emulator ready in {ready} ms\n", banner(&flags, &emulator));
+    // On a thread beside this one: standard output can be a pipe that is full, and a signal is heard all the same.
+    let saying = tokio::task::spawn_blocking(move || print(&said));
+    let signal = tokio::select! {
+        said = saying => {
+            said.map_err(Failure::run)??;
+            signals.next().await
+        }
+        signal = signals.next() => signal,
+    };
     tracing::info!(signal = signal.name(), "stopping");
     tokio::select! {
         biased;
@@ -77,7 +84,7 @@ fn banner(flags: &Flags, emulator: &Emulator) -> String {
     };
     row("gRPC", &emulator.endpoint());
     if let Some(health) = emulator.health_address() {
-        row("Health", &format!("http://{}/healthz", reachable(health)));
+        row("Health", &format!("http://{}/healthz", authority(health)));
     }
     match flags.dashboard_port {
         0 => row("Dashboard", "none yet"),

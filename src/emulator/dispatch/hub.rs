@@ -114,7 +114,7 @@ impl Hub {
         self.store.commit(self.engine.take_records())?;
         // Stored: from here on it may be felt outside.
         for notice in self.engine.take_notices() {
-            self.log.tell(&notice);
+            self.log.tell(&notice, now);
         }
         for effect in self.engine.take_effects() {
             self.perform(effect, now);

@@ -1,17 +1,22 @@
 //! Writes what happens in a hub to the log.
+//!
+//! What comes from clients and workers is written as text in quotes, so that it cannot begin a line of its own.
 
-use crate::emulator::engine::notice::{Listening, Notice};
-use crate::model::{HubName, Status};
+use super::limiter::Limiter;
+use crate::emulator::engine::command::{StreamId, WorkKind};
+use crate::emulator::engine::notice::{AGAIN, Item, Listening, Nearest, Notice};
+use crate::model::{HubName, InstanceId, Status, Timestamp};
 
 /// The log of one hub.
 #[derive(Debug)]
 pub(super) struct Log {
     hub: HubName,
+    limiter: Limiter,
 }
 
 impl Log {
     pub(super) fn of(hub: &HubName) -> Self {
-        Self { hub: hub.clone() }
+        Self { hub: hub.clone(), limiter: Limiter::default() }
     }
 
     /// How much the process's log takes, so that no more is made for it.
@@ -27,35 +32,222 @@ impl Log {
         }
     }
 
-    pub(super) fn tell(&self, notice: &Notice) {
-        let hub = &self.hub;
+    pub(super) fn tell(&mut self, notice: &Notice, now: Timestamp) {
+        let hub = self.hub.as_str();
         match notice {
             Notice::InstanceStarted { id, name, version } => {
-                let version = version.as_deref();
-                tracing::info!(%hub, instance = %id, name, version, "an instance starts");
+                let (instance, version) = (id.as_str(), version.as_deref());
+                tracing::info!(hub, instance, name, version, "an instance starts");
             }
             Notice::InstanceEnded { id, name, status, failure } => {
-                let failure = failure.as_deref();
+                let (instance, failure) = (id.as_str(), failure.as_deref());
                 if *status == Status::Failed {
-                    tracing::info!(%hub, instance = %id, name, failure, "an instance failed");
+                    tracing::info!(hub, instance, name, failure, "an instance failed");
                 } else {
-                    tracing::info!(%hub, instance = %id, name, %status, "an instance ended");
+                    tracing::info!(hub, instance, name, %status, "an instance ended");
                 }
             }
-            Notice::WorkerJoined { stream, worker, takes } => {
+            Notice::WorkerJoined { stream: StreamId(stream), worker, takes } => {
+                tracing::info!(hub, stream, worker = worker.as_deref(), takes, "a worker came");
+            }
+            Notice::WorkerLeft { stream: StreamId(stream), worker, held } => {
                 let worker = worker.as_deref();
-                tracing::info!(%hub, stream = stream.0, worker, takes, "a worker came");
+                tracing::info!(hub, stream, worker, held, "a worker left; others get what it held");
             }
-            Notice::WorkerLeft { stream, worker, held } => {
+            Notice::HandedOut { item, bytes } => {
+                let Item { kind, id, name, task, stream, worker } = item;
+                let (kind, instance, stream) = (said(*kind), id.as_str(), stream.map(|stream| stream.0));
                 let worker = worker.as_deref();
-                tracing::info!(%hub, stream = stream.0, worker, held, "a worker left; others get what it held");
+                tracing::debug!(hub, kind, instance, name, task, stream, worker, bytes, "work is handed out");
             }
-            Notice::Skipped { id, what } => {
-                tracing::warn!(%hub, %id, what, "a part of an answer was left out");
+            Notice::Answered { item } => {
+                let Item { kind, id, name, task, stream, worker } = item;
+                let (kind, instance, stream) = (said(*kind), id.as_str(), stream.map(|stream| stream.0));
+                let worker = worker.as_deref();
+                tracing::debug!(hub, kind, instance, name, task, stream, worker, "work is answered");
             }
-            Notice::Nonsense { kind, id, what } => {
-                tracing::warn!(%hub, ?kind, %id, what, "an answer makes no sense; what it is about has failed");
+            Notice::GivenBack { item, times } => self.given_back(item, *times, now),
+            Notice::Unclaimed { .. }
+            | Notice::Broke { .. }
+            | Notice::NotRewound { .. }
+            | Notice::EventForEntity { .. }
+            | Notice::Skipped { .. }
+            | Notice::Nonsense { .. } => self.warn(notice, now),
+        }
+    }
+
+    fn given_back(&mut self, item: &Item, times: u32, now: Timestamp) {
+        let Item { kind, id, name, task, stream, worker } = item;
+        let (hub, kind, instance) = (self.hub.as_str(), said(*kind), id.as_str());
+        let (stream, worker) = (stream.map(|stream| stream.0), worker.as_deref());
+        let warned = (times >= AGAIN).then(|| self.limiter.allows(&format!("given back {kind} {name}"), now));
+        match warned.flatten() {
+            Some(left_out) => {
+                let left_out = counted(left_out);
+                tracing::warn!(
+                    hub,
+                    kind,
+                    instance,
+                    name,
+                    task,
+                    stream,
+                    worker,
+                    times,
+                    left_out,
+                    hint = "its worker gives it back instead of answering; that worker's own log says why",
+                    "work is given back again and again"
+                );
+            }
+            None => {
+                tracing::debug!(hub, kind, instance, name, task, stream, worker, times, "work is given back");
             }
         }
     }
+
+    fn warn(&mut self, notice: &Notice, now: Timestamp) {
+        let Some(cause) = cause(notice) else { return };
+        let Some(left_out) = self.limiter.allows(&cause, now) else { return };
+        let (hub, left_out) = (self.hub.as_str(), counted(left_out));
+        match notice {
+            Notice::Unclaimed { kind, name, version, waits, workers, nearest } => {
+                let (kind, version) = (said(*kind), version.as_deref());
+                let hint = unclaimed(*workers, nearest.as_ref());
+                tracing::warn!(
+                    hub,
+                    kind,
+                    name,
+                    version,
+                    waits,
+                    workers,
+                    left_out,
+                    hint,
+                    "no connected worker takes what waits"
+                );
+            }
+            Notice::Broke { item, bytes, after } => {
+                let Item { kind, id, name, task, stream: _, worker } = item;
+                let (kind, instance, worker) = (said(*kind), id.as_str(), worker.as_deref());
+                let hint =
+                    "if that was not the worker being stopped: many clients refuse a message over 4 MiB";
+                tracing::warn!(
+                    hub,
+                    kind,
+                    instance,
+                    name,
+                    task,
+                    worker,
+                    bytes,
+                    ?after,
+                    left_out,
+                    hint,
+                    "a stream ended right after it was given work"
+                );
+            }
+            Notice::NotRewound { item } => {
+                let Item { id, name, worker, .. } = item;
+                let (instance, worker) = (id.as_str(), worker.as_deref());
+                let hint = "this worker's SDK does not know rewind; restart the instance instead";
+                tracing::warn!(
+                    hub,
+                    instance,
+                    name,
+                    worker,
+                    left_out,
+                    hint,
+                    "a worker answered a rewind without rewinding; the instance has failed as before"
+                );
+            }
+            Notice::EventForEntity { id, event } => {
+                let hint = "entities take operations, not events; a .NET worker with UseGrpc instead of \
+                    UseDurableTaskScheduler calls entities this way";
+                tracing::warn!(
+                    hub,
+                    entity = id.as_str(),
+                    event,
+                    left_out,
+                    hint,
+                    "an event for an entity is not delivered"
+                );
+            }
+            Notice::Skipped { id, what } => {
+                tracing::warn!(hub, id = id.as_str(), what, left_out, "a part of an answer was left out");
+            }
+            Notice::Nonsense { kind, id, what } => {
+                let (kind, id) = (said(*kind), id.as_str());
+                tracing::warn!(
+                    hub,
+                    kind,
+                    id,
+                    what,
+                    left_out,
+                    "an answer makes no sense; what it is about has failed"
+                );
+            }
+            Notice::InstanceStarted { .. }
+            | Notice::InstanceEnded { .. }
+            | Notice::WorkerJoined { .. }
+            | Notice::WorkerLeft { .. }
+            | Notice::HandedOut { .. }
+            | Notice::Answered { .. }
+            | Notice::GivenBack { .. } => {}
+        }
+    }
+}
+
+/// What makes two warnings the same one.
+fn cause(notice: &Notice) -> Option<String> {
+    Some(match notice {
+        Notice::Unclaimed { kind, name, version, .. } => {
+            format!("unclaimed {} {name} {}", said(*kind), version.as_deref().unwrap_or_default())
+        }
+        Notice::Broke { item, .. } => format!("broke {} {}", said(item.kind), item.name),
+        Notice::NotRewound { item } => format!("not rewound {}", item.name),
+        Notice::EventForEntity { id, .. } => {
+            format!("event for {}", id.entity_name().unwrap_or_else(|| id.as_str()))
+        }
+        Notice::Skipped { id, what } => format!("skipped {} {what}", group(id)),
+        Notice::Nonsense { kind, what, .. } => format!("nonsense {} {what}", said(*kind)),
+        Notice::InstanceStarted { .. }
+        | Notice::InstanceEnded { .. }
+        | Notice::WorkerJoined { .. }
+        | Notice::WorkerLeft { .. }
+        | Notice::HandedOut { .. }
+        | Notice::Answered { .. }
+        | Notice::GivenBack { .. } => return None,
+    })
+}
+
+/// An entity by its name, whatever its key; nothing for an orchestration, whose id says nothing of its cause.
+fn group(id: &InstanceId) -> &str {
+    id.entity_name().unwrap_or_default()
+}
+
+/// What to do about work that no worker takes.
+fn unclaimed(workers: usize, nearest: Option<&Nearest>) -> String {
+    match nearest {
+        Some(Nearest::Name(name)) => {
+            format!("a worker takes {name:?}, which differs in upper and lower case alone")
+        }
+        Some(Nearest::Version(version)) => {
+            format!("a worker takes it in version {version:?}, which is the same written otherwise")
+        }
+        Some(Nearest::Versions(versions)) => {
+            format!("workers take it in other versions: {}", versions.join(", "))
+        }
+        None if workers == 0 => "no worker is connected to this task hub".to_owned(),
+        None => "register it with a worker, or connect the worker that has it to this task hub".to_owned(),
+    }
+}
+
+fn said(kind: WorkKind) -> &'static str {
+    match kind {
+        WorkKind::Turn => "orchestration",
+        WorkKind::Activity => "activity",
+        WorkKind::Batch => "entity",
+    }
+}
+
+/// How many were left out, where there were any.
+fn counted(left_out: u64) -> Option<u64> {
+    (left_out > 0).then_some(left_out)
 }

@@ -45,6 +45,7 @@ impl Engine {
         let Held::Activity { id, execution, task } = &lease_now.held else { return unknown() };
         let (id, execution, task, orphaned) =
             (id.clone(), execution.clone(), *task, lease_now.stream.is_none());
+        self.note_answered(lease);
         self.consume(lease);
         let instance = self.instances.get(&id).filter(|instance| instance.execution == execution);
         let waited_for =

@@ -95,6 +95,7 @@ impl Engine {
             Held::Turn(turn) => turn.clone(),
             Held::Activity { .. } | Held::Batch { .. } => return None,
         };
+        self.note_answered(lease);
         let stream = self.consume(lease)?;
         let instance = self.instances.get_mut(&turn.id)?;
         if instance.execution != turn.execution || instance.has_ended() {

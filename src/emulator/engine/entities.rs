@@ -180,10 +180,12 @@ impl Engine {
         match completion {
             Completion::Applied | Completion::Stale => {
                 self.batches_given_back.remove(&id);
+                self.note_answered(lease);
                 self.consume(lease);
                 self.absorb(decision, now);
             }
             Completion::Retry(after) => {
+                self.note_answered(lease);
                 let stream = self.consume(lease).flatten();
                 self.absorb(decision, now);
                 let class = self.batch_class(&id);

@@ -138,6 +138,7 @@ impl Engine {
         if let Some((lease, item)) = handed {
             self.set_stage(&work, Stage::Ready, Stage::Out(lease));
             self.streams.hand(stream, named.kind, lease);
+            self.note_handed_out(stream, lease, item.len(), now);
             self.effects.push(Effect::Deliver { stream, item });
         }
         true
@@ -208,6 +209,7 @@ impl Engine {
     pub(super) fn close_stream(&mut self, stream: StreamId, now: Timestamp) -> Reply {
         let worker = self.streams.get(stream).and_then(|found| found.offer.worker.clone());
         let held = self.streams.close(stream);
+        self.note_broken(stream, worker.as_deref(), now);
         self.note(Listening::Lives, || Notice::WorkerLeft { stream, worker, held: held.len() });
         for lease in held.into_iter().rev() {
             let Some(found) = self.leases.get_mut(lease) else { continue };
@@ -299,6 +301,7 @@ impl Engine {
 
     /// Ends a lease without an answer; the work rests for `rest`, or for a while that grows each time.
     pub(super) fn give_back(&mut self, lease: LeaseId, rest: Option<Duration>, now: Timestamp) {
+        let item = self.item_to_note(lease);
         let wanted = self.work_of(lease, Why::GivenBack);
         let Some(ended) = self.consume(lease) else { return };
         let Some((work, class)) = wanted else { return };
@@ -314,6 +317,10 @@ impl Engine {
             *times = times.saturating_add(1);
             *times - 1
         });
+        if let Some(item) = item {
+            let notice = Notice::GivenBack { item, times: times + 1 };
+            self.note(notice.needs(), || notice);
+        }
         let rest = rest.unwrap_or_else(|| FIRST_REST.saturating_mul(1 << times.min(10)));
         self.set_stage(&work, Stage::Out(lease), Stage::Resting);
         let at = now.plus(rest.min(self.config.longest_rest));

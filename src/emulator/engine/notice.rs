@@ -3,10 +3,14 @@
 //! The engine decides nothing by a [`Notice`] and stores none. It makes only those that are listened to: a hub whose
 //! log nobody reads pays nothing for it.
 
-use super::Engine;
 use super::command::{StreamId, WorkKind};
-use super::record::Record;
 use crate::model::{InstanceId, Status};
+use std::time::Duration;
+
+pub use super::unclaimed::Nearest;
+
+/// From how many returns of a work item on there is a warning: one or two are made when a worker is stopped.
+pub const AGAIN: u32 = 3;
 
 /// How much of what happens is made into [`Notice`]s.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +24,23 @@ pub enum Listening {
     Lives,
     /// Every work item that is handed out and answered, too.
     Work,
+}
+
+/// A work item, as the log names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What kind of work.
+    pub kind: WorkKind,
+    /// The instance or entity.
+    pub id: InstanceId,
+    /// The orchestrator, activity or entity.
+    pub name: String,
+    /// The number of the action that scheduled it, for an activity.
+    pub task: Option<i32>,
+    /// The stream of the worker that has or had it; `None` once that stream has ended.
+    pub stream: Option<StreamId>,
+    /// Who that worker says it is.
+    pub worker: Option<String>,
 }
 
 /// Something that happened in a hub.
@@ -64,6 +85,61 @@ pub enum Notice {
         /// How many work items it held, which others get now.
         held: usize,
     },
+    /// A work item went to a worker.
+    HandedOut {
+        /// Which.
+        item: Item,
+        /// The length of its message.
+        bytes: usize,
+    },
+    /// A worker answered a work item.
+    Answered {
+        /// Which.
+        item: Item,
+    },
+    /// A worker gave a work item back, or an answer could not be used: it is handed out again.
+    GivenBack {
+        /// Which.
+        item: Item,
+        /// How often that happened to it without an answer in between.
+        times: u32,
+    },
+    /// Work waits that no connected worker takes.
+    Unclaimed {
+        /// What kind of work.
+        kind: WorkKind,
+        /// The orchestrator, activity or entity.
+        name: String,
+        /// Its version, where it has one.
+        version: Option<String>,
+        /// How many pieces of it wait.
+        waits: usize,
+        /// How many workers are connected.
+        workers: usize,
+        /// What a connected worker takes that may have been meant.
+        nearest: Option<Nearest>,
+    },
+    /// A stream ended soon after it was given a work item, and before the answer.
+    Broke {
+        /// Which work item; the longest, where there were several.
+        item: Item,
+        /// The length of its message.
+        bytes: usize,
+        /// How long after it was handed out.
+        after: Duration,
+    },
+    /// A worker answered the turn of a rewind without a new history: the instance has failed as before.
+    NotRewound {
+        /// The turn.
+        item: Item,
+    },
+    /// An event was sent to an entity, which takes only operations: it was refused or dropped.
+    EventForEntity {
+        /// The entity.
+        id: InstanceId,
+        /// The event's name.
+        event: String,
+    },
     /// A part of a worker's answer could not be done, and was left out.
     Skipped {
         /// The instance or entity whose worker asked for it.
@@ -90,61 +166,14 @@ impl Notice {
             | Self::InstanceEnded { .. }
             | Self::WorkerJoined { .. }
             | Self::WorkerLeft { .. } => Listening::Lives,
-            Self::Skipped { .. } | Self::Nonsense { .. } => Listening::Warnings,
-        }
-    }
-}
-
-impl Engine {
-    /// Says how much of what happens from now on is to be made into notices.
-    pub fn listen(&mut self, listening: Listening) {
-        self.listening = listening;
-    }
-
-    /// What has happened since this was last asked.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
-    }
-
-    /// Tells of an instance that begins or ends by a record.
-    pub(super) fn note_life(&mut self, record: &Record) {
-        if self.listening < Listening::Lives {
-            return;
-        }
-        match record {
-            Record::Created { id, started, .. } => self.notices.push(Notice::InstanceStarted {
-                id: id.clone(),
-                name: started.name.clone(),
-                version: started.version.clone(),
-            }),
-            Record::Committed { id, commit } => {
-                let Some(end) = &commit.end else { return };
-                let name = self.instances.get(id).map(|instance| instance.started.name.clone());
-                self.notices.push(Notice::InstanceEnded {
-                    id: id.clone(),
-                    name: name.unwrap_or_default(),
-                    status: end.status,
-                    failure: end
-                        .failure
-                        .as_deref()
-                        .map(|failure| format!("{}: {}", failure.error_type, failure.error_message)),
-                });
-            }
-            Record::Arrived { .. }
-            | Record::Continued { .. }
-            | Record::RewindBegan { .. }
-            | Record::Rewound { .. }
-            | Record::RewindRefused { .. }
-            | Record::Late { .. }
-            | Record::Removed { .. }
-            | Record::Entity(_) => {}
-        }
-    }
-
-    /// Makes a notice where somebody listens to what `needs` names.
-    pub(super) fn note(&mut self, needs: Listening, notice: impl FnOnce() -> Notice) {
-        if self.listening >= needs {
-            self.notices.push(notice());
+            Self::GivenBack { times, .. } if *times >= AGAIN => Listening::Warnings,
+            Self::HandedOut { .. } | Self::Answered { .. } | Self::GivenBack { .. } => Listening::Work,
+            Self::Unclaimed { .. }
+            | Self::Broke { .. }
+            | Self::NotRewound { .. }
+            | Self::EventForEntity { .. }
+            | Self::Skipped { .. }
+            | Self::Nonsense { .. } => Listening::Warnings,
         }
     }
 }

@@ -47,6 +47,7 @@ impl Engine {
                     self.child_ended(&parent, &child, outcome, now);
                 }
                 Outgoing::Event { to, name, input } => {
+                    self.note_event_for_entity(&to, &name);
                     let event = event::event_raised(now, name, input);
                     self.deliver(&to, Kind::EventRaised, &event, now);
                 }

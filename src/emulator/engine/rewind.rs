@@ -74,6 +74,7 @@ impl Engine {
             _ => None,
         });
         let Some((started, history)) = rewritten else {
+            self.note_not_rewound(turn);
             self.put(Record::RewindRefused { id: id.clone(), at: now });
             // A parent that was rewound with it waits for it again.
             if let Some(end) = self.instances.get(id).and_then(|instance| instance.end.clone()) {

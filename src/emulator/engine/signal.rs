@@ -14,6 +14,11 @@ impl Engine {
         input: Option<String>,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
+        if id.is_entity() {
+            self.note_event_for_entity(id, &name);
+            let what = format!("'{id}' is an entity; signal it instead of raising an event");
+            return Err(Refusal::Invalid { what });
+        }
         self.send(id, Kind::EventRaised, &event::event_raised(now, name, input), now)
     }
 

@@ -1,5 +1,6 @@
 //! Tells the engine's stories: a client and a worker that are values, and a clock that stands still.
 
 mod fixture;
+mod notices;
 mod rests;
 mod turns;

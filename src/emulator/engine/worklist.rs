@@ -100,6 +100,11 @@ impl Worklist {
         self.with_work.iter().copied().collect()
     }
 
+    /// Whether nothing is ready; what may be out of date counts as ready.
+    pub(super) fn is_empty(&self) -> bool {
+        self.with_work.is_empty()
+    }
+
     pub(super) fn first(&self, class: ClassId) -> Option<&Waiting> {
         self.ready[class.0 as usize].front()
     }

@@ -1,12 +1,16 @@
 //! Finds the hub that a request is for.
 
 use super::{MissingHub, metadata};
-use crate::emulator::dispatch::Handle;
+use crate::clock::{Clock as _, WallClock};
+use crate::emulator::dispatch::{Handle, Limiter};
 use crate::model::HubName;
 use http::HeaderMap;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tonic::Status;
+
+/// How many hubs a warning lists.
+const LISTED: usize = 10;
 
 /// Makes a hub and runs it on the emulator's thread.
 pub(in crate::emulator) type NewHub = Arc<dyn Fn(&HubName) -> Handle + Send + Sync>;
@@ -21,6 +25,7 @@ pub(in crate::emulator) struct Hubs {
     /// Whether an unknown hub is made when it is first named.
     dynamic: bool,
     missing: MissingHub,
+    warnings: Arc<Mutex<Limiter>>,
 }
 
 impl Hubs {
@@ -32,7 +37,7 @@ impl Hubs {
     ) -> Self {
         let known = names.iter().map(|name| (name.clone(), make(name))).collect();
         let first = names.first().cloned().unwrap_or_else(|| HubName::new("default"));
-        Self { known: Arc::new(Mutex::new(known)), make, first, dynamic, missing }
+        Self { known: Arc::new(Mutex::new(known)), make, first, dynamic, missing, warnings: Arc::default() }
     }
 
     /// The first that was named.
@@ -57,11 +62,35 @@ impl Hubs {
             return Ok(hub.clone());
         }
         if !self.dynamic {
+            self.warn_of_unknown(&name, &known);
             return Err(Status::not_found(format!("Task hub not found: {name}")));
         }
         let hub = (self.make)(&name);
         known.insert(name, hub.clone());
         Ok(hub)
+    }
+
+    /// Tells of a hub that was asked for and is not there: most often one side has the name and the other has not.
+    fn warn_of_unknown(&self, name: &HubName, known: &BTreeMap<HubName, Handle>) {
+        if !tracing::enabled!(tracing::Level::WARN) {
+            return;
+        }
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left_out) = warnings.allows(name.as_str(), WallClock.now()) {
+            let mut hubs: Vec<_> = known.keys().take(LISTED).map(HubName::as_str).collect();
+            if known.len() > hubs.len() {
+                hubs.push("...");
+            }
+            let left_out = (left_out > 0).then_some(left_out);
+            tracing::warn!(
+                hub = name.as_str(),
+                hubs = hubs.join(", "),
+                left_out,
+                hint =
+                    "correct the name, add it to the task hubs, or let unknown ones be created on first use",
+                "there is no such task hub"
+            );
+        }
     }
 
     /// Makes the hub that a request names; in place of the one it has, where that is asked for.

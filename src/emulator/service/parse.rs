@@ -52,9 +52,6 @@ impl Service {
     pub(super) fn parse_raise(&self, request: wire::RaiseEventRequest) -> Parsed {
         self.payload("event's data", request.input.as_ref())?;
         let id = InstanceId::unchecked(request.instance_id);
-        if id.is_entity() {
-            return Err(invalid(format!("'{id}' is an entity; signal it instead of raising an event")));
-        }
         Ok(Command::Raise { id, name: request.name, input: request.input })
     }
 

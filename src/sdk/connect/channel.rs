@@ -1,5 +1,6 @@
 //! Carries calls: one HTTP/2 connection, the metadata that every call has, and what became of a call that failed.
 
+use super::loopback::Loopback;
 use super::{InvalidTarget, Target};
 use crate::sdk::auth;
 use crate::wire::task_hub_sidecar_service_client::TaskHubSidecarServiceClient;
@@ -109,6 +110,10 @@ fn channel(target: &Target) -> Result<Channel, InvalidTarget> {
     } else {
         builder
     };
+    let endpoint = &target.endpoint;
+    if !endpoint.is_tls() && endpoint.host().eq_ignore_ascii_case("localhost") {
+        return Ok(builder.connect_with_connector_lazy(Loopback { port: endpoint.port() }));
+    }
     Ok(builder.connect_lazy())
 }
 

@@ -1,0 +1,151 @@
+//! Listens where clients look for an emulator: on both addresses that `localhost` means.
+
+use super::running::StartError;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::task::Poll;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How many free ports are tried until one is free on both addresses.
+const TRIES: usize = 32;
+
+/// What is bound for one port.
+#[derive(Debug)]
+pub(super) struct Bound<L = StdListener> {
+    /// The address that was asked for, with its port.
+    pub(super) address: SocketAddr,
+    /// The listener there; and one on the other loopback address, where there is one.
+    pub(super) listeners: Vec<L>,
+}
+
+/// Binds an address. Where it is one that `localhost` means, or every address of IPv4, the other loopback address too: a
+/// client that is told `localhost` may try either first.
+pub(super) fn bind(address: SocketAddr) -> Result<Bound, StartError> {
+    bind_with(address, |address| {
+        let listener = StdListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    })
+}
+
+fn bind_with<L>(
+    wanted: SocketAddr,
+    mut listen: impl FnMut(SocketAddr) -> io::Result<(L, SocketAddr)>,
+) -> Result<Bound<L>, StartError> {
+    // Ports that are not free on both addresses are held until one is found that is: the system would name them again.
+    let mut held = Vec::new();
+    loop {
+        let (listener, address) = listen(wanted).map_err(|source| refused(wanted, source))?;
+        let Some(other) = other_loopback(address.ip()) else {
+            return Ok(Bound { address, listeners: vec![listener] });
+        };
+        let other = SocketAddr::new(other, address.port());
+        match listen(other) {
+            Ok((second, _)) => return Ok(Bound { address, listeners: vec![listener, second] }),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                // A machine without IPv6, or without IPv4: there `localhost` does not mean that address either.
+                return Ok(Bound { address, listeners: vec![listener] });
+            }
+            Err(_) if wanted.port() == 0 && held.len() < TRIES => held.push(listener),
+            Err(source) => return Err(refused(other, source)),
+        }
+    }
+}
+
+fn refused(address: SocketAddr, source: io::Error) -> StartError {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        StartError::PortInUse { address }
+    } else {
+        StartError::Bind { address, source }
+    }
+}
+
+/// The address that `localhost` means beside this one. Who listens on every address of IPv6 has both already.
+fn other_loopback(ip: IpAddr) -> Option<IpAddr> {
+    if ip == Ipv4Addr::LOCALHOST || ip == Ipv4Addr::UNSPECIFIED {
+        Some(Ipv6Addr::LOCALHOST.into())
+    } else if ip == Ipv6Addr::LOCALHOST {
+        Some(Ipv4Addr::LOCALHOST.into())
+    } else {
+        None
+    }
+}
+
+/// The listeners of one port.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    all: Vec<TcpListener>,
+    /// Which of them is asked first, so that none is kept waiting by another that is always busy.
+    first: usize,
+}
+
+impl Listeners {
+    /// Must be called inside the runtime that serves them.
+    pub(super) fn new(bound: Vec<StdListener>) -> io::Result<Self> {
+        let all = bound.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+        Ok(Self { all, first: 0 })
+    }
+
+    /// The next connection.
+    pub(super) async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.first = self.first.wrapping_add(1);
+        let (all, first) = (&self.all, self.first);
+        poll_fn(|cx| {
+            for turn in 0..all.len() {
+                if let Poll::Ready(accepted) = all[first.wrapping_add(turn) % all.len()].poll_accept(cx) {
+                    return Poll::Ready(accepted);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// A machine that names free ports from 1000 on, and where another program has some on the IPv6 loopback address.
+    fn machine(taken: &[u16]) -> impl FnMut(SocketAddr) -> io::Result<((), SocketAddr)> {
+        let mut next = 1_000;
+        move |mut address| {
+            if address.port() == 0 {
+                address.set_port(next);
+                next += 1;
+            }
+            if address.is_ipv6() && taken.contains(&address.port()) {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            Ok(((), address))
+        }
+    }
+
+    #[test]
+    fn a_free_port_is_one_that_is_free_on_both_addresses() {
+        let bound = bind_with(SocketAddr::new(V4, 0), machine(&[1_000, 1_001])).unwrap();
+        assert_eq!((bound.address, bound.listeners.len()), (SocketAddr::new(V4, 1_002), 2));
+    }
+
+    #[test]
+    fn where_no_port_is_free_on_both_it_gives_up_by_name() {
+        let all: Vec<u16> = (1_000..2_000).collect();
+        let refused = bind_with(SocketAddr::new(V4, 0), machine(&all)).unwrap_err();
+        assert!(matches!(refused, StartError::PortInUse { address } if address.is_ipv6()), "{refused}");
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_has_one_listener() {
+        let without = |address: SocketAddr| match address {
+            SocketAddr::V4(_) => Ok(((), address)),
+            SocketAddr::V6(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
+        };
+        let bound = bind_with(SocketAddr::new(V4, 8_080), without).unwrap();
+        assert_eq!((bound.address, bound.listeners.len()), (SocketAddr::new(V4, 8_080), 1));
+    }
+}

@@ -1,0 +1,185 @@
+//! What is said of mistakes, once for each.
+
+use super::{A_WHILE, Action, Watched, Work, action, complete, next};
+use pretty_assertions::assert_eq;
+use std::time::Duration;
+use taskhub::wire;
+use tonic::Code;
+
+#[tokio::test]
+async fn a_name_that_no_connected_worker_takes_is_told_once_with_the_one_that_differs_in_case() {
+    let watched = Watched::start("warn-case").await;
+    let _items = watched.worker_of(&[("sayHello", &[]), ("Other", &[])]).await;
+    for id in ["a", "b", "c"] {
+        watched.start_instance(id, "SayHello", None).await;
+    }
+    for _ in 0..10 {
+        watched.pass(A_WHILE).await;
+    }
+    let line = watched.lines.the_warning();
+    assert!(line.says("no connected worker takes what waits"), "{line:?}");
+    assert_eq!((line.field("kind"), line.field("name")), ("orchestration", "SayHello"));
+    assert_eq!(line.field("waits"), "3");
+    let hint = line.field("hint");
+    assert!(hint.contains("\"sayHello\"") && hint.contains("upper and lower case"), "{hint}");
+}
+
+#[tokio::test]
+async fn a_version_that_a_worker_writes_otherwise_is_told_with_that_writing() {
+    let watched = Watched::start("warn-version").await;
+    let _items = watched.worker_of(&[("Order", &["2.0.0", "1.0.0"])]).await;
+    watched.start_instance("a", "Order", Some("1.0")).await;
+    watched.pass(A_WHILE).await;
+    let line = watched.lines.the_warning();
+    assert_eq!((line.field("name"), line.field("version")), ("Order", "1.0"));
+    let hint = line.field("hint");
+    assert!(hint.contains("\"1.0.0\"") && hint.contains("written otherwise"), "{hint}");
+}
+
+#[tokio::test]
+async fn a_version_that_no_worker_has_is_told_with_those_that_are_taken() {
+    let watched = Watched::start("warn-versions").await;
+    let _items = watched.worker_of(&[("Order", &["2.0", "3.0"])]).await;
+    watched.start_instance("a", "Order", None).await;
+    watched.pass(A_WHILE).await;
+    let hint = watched.lines.the_warning().field("hint").to_owned();
+    assert!(hint.contains("2.0, 3.0"), "{hint}");
+}
+
+#[tokio::test]
+async fn where_no_worker_is_connected_that_is_what_is_told() {
+    let watched = Watched::start("warn-nobody").await;
+    watched.start_instance("a", "Order", None).await;
+    watched.pass(A_WHILE).await;
+    let line = watched.lines.the_warning();
+    assert!(line.field("hint").contains("no worker is connected"), "{line:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_connects_in_time_is_not_warned_of() {
+    let watched = Watched::start("warn-in-time").await;
+    watched.start_instance("a", "Order", None).await;
+    watched.pass(Duration::from_secs(1)).await;
+    let mut items = watched.worker().await;
+    let (_, token) = next(&mut items).await;
+    watched.answer(token, vec![complete(None)]).await;
+    watched.pass(A_WHILE).await;
+    watched.pass(A_WHILE).await;
+    assert!(watched.lines.saying(tracing::Level::WARN, "").is_empty(), "{:#?}", watched.lines.all());
+}
+
+#[tokio::test]
+async fn an_unknown_task_hub_is_told_once_by_name_with_those_that_there_are() {
+    // The line is about the hub that was asked for.
+    let lines = super::Lines::of("warn-no-such-hub");
+    let watched = Watched::start("warn-hub").await;
+    for _ in 0..5 {
+        let mut request = tonic::Request::new(());
+        request.metadata_mut().insert("taskhub", "warn-no-such-hub".parse().unwrap());
+        let refused = watched.client.clone().hello(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::NotFound);
+    }
+    let line = lines.the_warning();
+    assert!(line.says("there is no such task hub"), "{line:?}");
+    assert_eq!(line.field("hubs"), "warn-hub");
+}
+
+#[tokio::test]
+async fn work_that_is_given_back_again_and_again_is_told_once_with_how_often() {
+    let watched = Watched::start("warn-abandoned").await;
+    let mut items = watched.worker().await;
+    watched.start_instance("a", "Order", None).await;
+    for _ in 0..6 {
+        let (_, completion_token) = next(&mut items).await;
+        let abandoned = wire::AbandonOrchestrationTaskRequest { completion_token };
+        watched.client.clone().abandon_task_orchestrator_work_item(abandoned).await.unwrap();
+        watched.clock.advance(A_WHILE);
+    }
+    let line = watched.lines.the_warning();
+    assert!(line.says("again and again"), "{line:?}");
+    assert_eq!((line.field("kind"), line.field("instance")), ("orchestration", "a"));
+    assert_eq!((line.field("name"), line.field("times")), ("Order", "3"));
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_right_after_an_item_is_told_with_the_item_and_its_length() {
+    let watched = Watched::start("warn-broken").await;
+    watched.start_instance(&"a".repeat(90), "Order", None).await;
+    for _ in 0..3 {
+        let mut items = watched.worker().await;
+        next(&mut items).await;
+        drop(items);
+        watched.until(|stats| stats.workers.is_empty()).await;
+    }
+    let line = watched.lines.the_warning();
+    assert!(line.says("right after"), "{line:?}");
+    assert_eq!(
+        (line.field("kind"), line.field("name"), line.field("worker")),
+        ("orchestration", "Order", "w1")
+    );
+    assert_eq!(line.field("instance"), "a".repeat(90));
+    let bytes: usize = line.field("bytes").parse().unwrap();
+    assert!((90..2_000).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_long_after_its_last_item_is_no_broken_one() {
+    let watched = Watched::start("warn-not-broken").await;
+    let mut items = watched.worker().await;
+    watched.start_instance("a", "Order", None).await;
+    next(&mut items).await;
+    watched.clock.advance(A_WHILE);
+    drop(items);
+    watched.until(|stats| stats.workers.is_empty()).await;
+    assert!(watched.lines.saying(tracing::Level::WARN, "").is_empty(), "{:#?}", watched.lines.all());
+}
+
+#[tokio::test]
+async fn a_rewind_that_the_worker_answers_without_rewinding_is_told() {
+    let watched = Watched::start("warn-rewind").await;
+    let mut items = watched.worker().await;
+    watched.start_instance("a", "Order", None).await;
+    let (_, token) = next(&mut items).await;
+    watched.answer(token, vec![complete(Some("no stamps"))]).await;
+    let request = wire::RewindInstanceRequest { instance_id: "a".into(), ..Default::default() };
+    watched.client.clone().rewind_instance(request).await.unwrap();
+    let (_, token) = next(&mut items).await;
+    watched.answer(token, vec![complete(Some("no stamps"))]).await;
+    let line = watched.lines.the_warning();
+    assert!(line.says("without rewinding"), "{line:?}");
+    assert_eq!((line.field("instance"), line.field("name"), line.field("worker")), ("a", "Order", "w1"));
+}
+
+#[tokio::test]
+async fn an_event_for_an_entity_is_told_whether_a_client_or_an_orchestration_sends_it() {
+    let watched = Watched::start("warn-entity-client").await;
+    for _ in 0..3 {
+        let request = wire::RaiseEventRequest {
+            instance_id: "@counter@a".into(),
+            name: "op".into(),
+            ..Default::default()
+        };
+        let refused = watched.client.clone().raise_event(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+    let line = watched.lines.the_warning();
+    assert!(line.says("an event for an entity"), "{line:?}");
+    assert_eq!((line.field("entity"), line.field("event")), ("@counter@a", "op"));
+    assert!(line.field("hint").contains("UseGrpc"), "{line:?}");
+
+    let watched = Watched::start("warn-entity-turn").await;
+    let mut items = watched.worker().await;
+    watched.start_instance("a", "Order", None).await;
+    let (Work::OrchestratorRequest(_), token) = next(&mut items).await else { panic!("a turn") };
+    let send = Action::SendEvent(wire::SendEventAction {
+        instance: Some(wire::OrchestrationInstance {
+            instance_id: "@counter@a".into(),
+            ..Default::default()
+        }),
+        name: "op".into(),
+        ..Default::default()
+    });
+    watched.answer(token, vec![action(0, send)]).await;
+    let line = watched.lines.the_warning();
+    assert_eq!((line.field("entity"), line.field("event")), ("@counter@a", "op"));
+}
