@@ -7,12 +7,18 @@
 mod cancelled;
 #[path = "sdk/connection.rs"]
 mod connection;
+#[path = "sdk/flood.rs"]
+mod flood;
 #[path = "sdk/identity.rs"]
 mod identity;
 #[path = "sdk/limit.rs"]
 mod limit;
+#[path = "sdk/log.rs"]
+mod log;
 #[path = "sdk/scheduler.rs"]
 mod scheduler;
+#[path = "sdk/stalled.rs"]
+mod stalled;
 #[path = "sdk/together.rs"]
 mod together;
 #[path = "sdk/worker.rs"]

@@ -18,6 +18,8 @@ use std::sync::Arc;
 mod activity;
 pub mod batch;
 mod entity;
+#[cfg(feature = "sdk")]
+mod pace;
 pub mod turn;
 
 pub use activity::{ActivityResult, ActivityRun, ActivityRunner};

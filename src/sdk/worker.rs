@@ -1,17 +1,26 @@
 //! Runs what a scheduler hands out: orchestrations, activities and entities.
 
+mod activities;
+mod activity;
 mod answer;
 mod baton;
+mod callers;
 mod flight;
+mod history;
 mod lane;
 mod life;
 mod options;
-mod perform;
+mod pool;
 mod session;
+mod sized;
+mod staff;
 mod sticky;
+mod stopped;
 mod turns;
 mod unary;
+mod watchdog;
 
+pub use stopped::{Left, Stopped};
 pub use turns::STUCK;
 
 use super::client::Client;
@@ -19,13 +28,19 @@ use super::connect::Target;
 use super::registry::Registry;
 use super::replay::Cancellation;
 use crate::entropy;
+use activities::Activities;
 use baton::{Baton, Over};
+use flight::{Flight, Most};
+use lane::Limits;
 use life::Life;
-use options::Options;
+use options::{HistoryLimit, Options};
+use staff::{Ending, Staff};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use turns::Turns;
+use watchdog::Watchdog;
 
 /// A worker that has not begun yet.
 ///
@@ -81,6 +96,9 @@ impl Worker {
     }
 
     /// Holds at most this many turns at a time; 100 for each processor unless set.
+    ///
+    /// A scheduler is told so. From one that does not keep to it the worker takes as many again, which is what a lost
+    /// connection may leave behind, and gives back what is more; so for activities and entity batches.
     pub fn max_turns(mut self, turns: usize) -> Self {
         self.options.max_turns = turns;
         self
@@ -95,6 +113,21 @@ impl Worker {
     /// Holds at most this many entity batches at a time; 100 for each processor unless set.
     pub fn max_entities(mut self, entities: usize) -> Self {
         self.options.max_entities = entities;
+        self
+    }
+
+    /// Holds work items of at most this many bytes together; 256 MiB unless set. Beyond that it takes the next one when
+    /// others have ended.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.options.max_bytes = bytes.max(1);
+        self
+    }
+
+    /// Fetches at most this many events, and at most this many bytes as they lie in memory, of the history of one turn;
+    /// 1,000,000 events and 256 MiB unless set. A turn with a longer history is given back, with a warning that names
+    /// the limit.
+    pub fn history_limit(mut self, events: usize, bytes: usize) -> Self {
+        self.options.history = HistoryLimit { events, bytes };
         self
     }
 
@@ -141,19 +174,40 @@ impl Worker {
 
     /// Warns of a turn that does not yield for `slow` (1 s unless set), and fails its orchestration after `stuck`
     /// (10 s unless set). `None` never does: for a debugger, say.
+    ///
+    /// Where other turns wait for one that does not yield, they go on after `slow` on a new thread, and sooner if there are
+    /// several of its kind. The thread of a turn that never yields cannot be ended: it keeps a processor until the
+    /// process ends ([`Worker::stuck_threads`]). `slow` is also how long an async activity may block its thread before
+    /// the worker warns of it; it is not failed.
     pub fn watchdog(mut self, slow: Option<Duration>, stuck: Option<Duration>) -> Self {
         self.options.slow = slow;
         self.options.stuck = stuck;
         self
     }
 
-    /// Lets what has begun go on for this long when the worker stops; 30 s unless set.
+    /// Warns of an activity that runs for this long, by name; 5 minutes unless set, never with `None`. The activity
+    /// goes on.
+    pub fn activity_watchdog(mut self, long: Option<Duration>) -> Self {
+        self.options.long = long;
+        self
+    }
+
+    /// Replaces at most this many threads that turns keep without yielding; 16 unless set. When as many are kept, the
+    /// worker says so, and other turns wait until one of them ends.
+    pub fn stuck_threads(mut self, threads: usize) -> Self {
+        self.options.stuck_threads = threads;
+        self
+    }
+
+    /// Lets what has begun go on for this long when the worker stops; 30 s unless set. Whatever runs, the worker has stopped
+    /// five seconds after that.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = grace;
         self
     }
 
-    /// Performs async activities on another runtime: for those that compute long, or need what lives there.
+    /// Performs async activities on another runtime: for those that need what lives there. Ones that block then block its
+    /// threads; the worker has threads of its own for them otherwise.
     pub fn activity_runtime(mut self, runtime: tokio::runtime::Handle) -> Self {
         self.options.runtime = Some(runtime);
         self
@@ -174,20 +228,53 @@ impl Worker {
             .unwrap_or_else(|| format!("taskhub,{},{}", std::process::id(), entropy::uuid().simple()));
         let (stop, stopped) = watch::channel(Stop::No);
         let (connected, connections) = watch::channel(0);
-        let (gone, ended) = oneshot::channel();
+        let (heard, ended) = oneshot::channel();
+        let ending = Ending::new(heard);
         let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
         let baton = Arc::new(Baton::new(&runtime));
         let stopping = Cancellation::new();
         let over = Over(Arc::clone(&baton));
+        let flight = Flight::new(Most { items: options.max_under_way(), bytes: options.max_bytes });
+        let (outbox, done) = mpsc::unbounded_channel();
+        let registry = Arc::new(registry);
+        let clock = Arc::clone(target.time());
+        let activities = Arc::new(Activities::new(activities::Plan {
+            registry: Arc::clone(&registry),
+            most: options.max_activities,
+            lane: options.threads <= 1,
+            elsewhere: options.runtime.clone(),
+            stopping: stopping.clone(),
+            done: outbox.clone(),
+            clock: Arc::clone(&clock),
+        }));
+        let for_turns = (&activities, outbox);
+        let turns = Turns::start(&registry, &options, &clock, flight.clone(), &baton, for_turns)?;
+        let staff = Arc::new(Staff {
+            turns,
+            activities,
+            limits: Limits { slow: options.slow, stuck: options.stuck },
+            long: options.long,
+        });
+        let watchdog = Watchdog {
+            staff: Arc::clone(&staff),
+            flight: flight.clone(),
+            clock,
+            stop: stopped.clone(),
+            grace: options.grace,
+            ending: ending.clone(),
+        };
+        let (all_over, watchdog_ends) = oneshot::channel();
+        watchdog.start(watchdog_ends)?;
         let life = Life {
             target,
-            registry: Arc::new(registry),
+            filters: options.filters.then(|| registry.filters()),
             options,
             id: id.clone(),
             stop: stopped,
             connected,
-            baton: Arc::clone(&baton),
-            stopping: stopping.clone(),
+            staff: Arc::clone(&staff),
+            flight,
+            done: Some(done),
         };
         std::thread::Builder::new().name("taskhub-worker".into()).spawn(move || {
             runtime.spawn(async move {
@@ -195,9 +282,12 @@ impl Worker {
                 life.run().await;
             });
             baton.stand_by(runtime);
-            // For activities that run elsewhere; those in the runtime are gone.
+            let stopped = staff.stopped();
+            // After the runtime is gone: an activity that is given up says nothing more.
             stopping.cancel();
-            drop(gone);
+            staff.close();
+            drop(all_over);
+            ending.send(stopped);
         })?;
         Ok(RunningWorker { id, stop, connections, ended })
     }
@@ -207,11 +297,10 @@ impl Worker {
     /// # Errors
     ///
     /// As [`Worker::start`].
-    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<Stopped, Error> {
         let running = self.start()?;
         shutdown.await;
-        running.stop().await;
-        Ok(())
+        Ok(running.stop().await)
     }
 }
 
@@ -221,7 +310,7 @@ pub struct RunningWorker {
     id: String,
     stop: watch::Sender<Stop>,
     connections: watch::Receiver<u64>,
-    ended: oneshot::Receiver<()>,
+    ended: oneshot::Receiver<Stopped>,
 }
 
 impl RunningWorker {
@@ -242,16 +331,20 @@ impl RunningWorker {
         drop(connections.wait_for(|made| *made >= times).await);
     }
 
-    /// Takes no more work, lets what has begun end (for as long as its grace lasts), and closes the connection.
-    pub async fn stop(mut self) {
+    /// Takes no more work, lets what has begun end (for as long as its grace lasts), and closes the connection. Says what
+    /// was still running then.
+    ///
+    /// Returns soon after the grace whatever runs: what blocks or never yields keeps its thread, which ends with the
+    /// process.
+    pub async fn stop(mut self) -> Stopped {
         self.stop.send_replace(Stop::Drain);
-        drop((&mut self.ended).await);
+        (&mut self.ended).await.unwrap_or_default()
     }
 
-    /// Kills it, and waits until it is gone.
-    pub async fn kill(mut self) {
+    /// Kills it, waits until it is gone, and says what was still running.
+    pub async fn kill(mut self) -> Stopped {
         self.stop.send_replace(Stop::Now);
-        drop((&mut self.ended).await);
+        (&mut self.ended).await.unwrap_or_default()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Tells how identity travels: over TLS, with every call, fresh, and unseen.
 
+use crate::log::Log;
 use crate::scheduler::Scheduler;
 use crate::worker::{activity, registry};
-use std::io::Write;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use taskhub::clock::{Clock, ManualClock};
 use taskhub::model::Timestamp;
@@ -30,33 +30,6 @@ impl TokenSource for Hourly {
     }
 }
 
-/// Everything that this process logs, at every level, whoever logs it.
-fn log() -> &'static Mutex<Vec<u8>> {
-    static LOG: OnceLock<Mutex<Vec<u8>>> = OnceLock::new();
-    LOG.get_or_init(|| {
-        let writer = || Writer;
-        tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(writer)
-            .init();
-        Mutex::default()
-    })
-}
-
-struct Writer;
-
-impl Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        log().lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 fn target(scheduler: &Scheduler, trust: String, clock: &Arc<ManualClock>) -> Target {
     let source = Hourly { clock: clock.clone(), given: Mutex::default() };
     Target::new(&format!("https://localhost:{}", scheduler.address.port()))
@@ -70,7 +43,7 @@ fn target(scheduler: &Scheduler, trust: String, clock: &Arc<ManualClock>) -> Tar
 
 #[tokio::test]
 async fn every_call_carries_hub_name_and_token_and_the_token_is_never_seen() {
-    log();
+    let log = Log::listen_to_everything();
     let (scheduler, trust) = Scheduler::tls();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
     let client = Client::to(target(&scheduler, trust, &clock)).await.unwrap();
@@ -85,7 +58,7 @@ async fn every_call_carries_hub_name_and_token_and_the_token_is_never_seen() {
     }
     let shown = format!("{client:?} {:?}", client.target());
     assert!(!shown.contains(SECRET), "{shown}");
-    let logged = String::from_utf8(log().lock().unwrap().clone()).unwrap();
+    let logged = log.everything();
     assert!(logged.contains("h2"), "this test sees what the connection logs");
     assert!(!logged.contains(SECRET), "a token was logged");
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use taskhub::wire::task_hub_sidecar_service_server::{TaskHubSidecarService, TaskHubSidecarServiceServer};
 use taskhub::wire::{self, WorkItem};
@@ -46,6 +47,30 @@ struct Shared {
     turns: watch::Sender<Vec<wire::OrchestratorResponse>>,
     activities: watch::Sender<Vec<wire::ActivityResponse>>,
     history: Mutex<Vec<wire::HistoryEvent>>,
+    /// Whether completions are taken and never answered.
+    silent: AtomicBool,
+    how: Mutex<Histories>,
+    /// How many endless histories were cut off by the worker.
+    cut_off: watch::Sender<usize>,
+}
+
+/// How histories are sent.
+#[derive(Clone, Copy, Default)]
+enum Histories {
+    #[default]
+    Whole,
+    /// Nothing comes.
+    Held,
+    Endless,
+}
+
+/// Says that a stream is gone.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.cut_off.send_modify(|cut_off| *cut_off += 1);
+    }
 }
 
 impl Scheduler {
@@ -75,6 +100,9 @@ impl Scheduler {
             turns: watch::Sender::default(),
             activities: watch::Sender::default(),
             history: Mutex::default(),
+            silent: AtomicBool::new(false),
+            how: Mutex::default(),
+            cut_off: watch::Sender::default(),
         });
         let service = TaskHubSidecarServiceServer::new(Handler(Arc::clone(&shared)));
         let serve = server.add_service(service).serve_with_incoming(incoming);
@@ -90,6 +118,26 @@ impl Scheduler {
     /// What a turn's history stream holds.
     pub fn set_history(&self, events: Vec<wire::HistoryEvent>) {
         *self.shared.history.lock().unwrap() = events;
+    }
+
+    /// Takes completions from now on and never answers them.
+    pub fn fall_silent(&self) {
+        self.shared.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Opens histories from now on and sends nothing.
+    pub fn hold_histories(&self) {
+        *self.shared.how.lock().unwrap() = Histories::Held;
+    }
+
+    /// Sends histories without end from now on.
+    pub fn send_history_for_ever(&self) {
+        *self.shared.how.lock().unwrap() = Histories::Endless;
+    }
+
+    /// Waits until a worker has cut a history without end off.
+    pub async fn history_ended(&self) {
+        self.shared.cut_off.subscribe().wait_for(|cut_off| *cut_off > 0).await.unwrap();
     }
 
     /// Hands out work on the newest stream.
@@ -143,6 +191,32 @@ impl Handler {
     fn note<T>(&self, rpc: &'static str, request: &Request<T>) {
         let call = Call { rpc, metadata: request.metadata().clone() };
         self.0.calls.send_modify(|calls| calls.push(call));
+    }
+
+    /// Never ends once the scheduler has fallen silent.
+    async fn keep_silent(&self) {
+        if self.0.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn history(&self, how: Histories) -> Stream<wire::HistoryChunk> {
+        match how {
+            Histories::Held => Box::pin(futures::stream::pending()),
+            Histories::Whole => {
+                let events = self.0.history.lock().unwrap().clone();
+                let chunk = |event| Ok(wire::HistoryChunk { events: vec![event] });
+                Box::pin(futures::stream::iter(events.into_iter().map(chunk)))
+            }
+            Histories::Endless => {
+                let gone = Gone(Arc::clone(&self.0));
+                let events = vec![wire::HistoryEvent::default(); 100];
+                Box::pin(futures::stream::repeat_with(move || {
+                    let _sent_while_there_is = &gone;
+                    Ok(wire::HistoryChunk { events: events.clone() })
+                }))
+            }
+        }
     }
 
     /// An answer, unless it is told to refuse.
@@ -215,19 +289,24 @@ impl TaskHubSidecarService for Handler {
         };
         stream_instance_history(wire::StreamInstanceHistoryRequest) -> Stream<wire::HistoryChunk>,
         |handler, _request| {
-            let events = handler.0.history.lock().unwrap().clone();
-            let chunks: Vec<_> = events.into_iter().map(|event| Ok(wire::HistoryChunk { events: vec![event] })).collect();
-            Ok(Response::new(Box::pin(futures::stream::iter(chunks)) as Stream<wire::HistoryChunk>))
+            let how = *handler.0.how.lock().unwrap();
+            Ok(Response::new(handler.history(how)))
         };
         complete_activity_task(wire::ActivityResponse) -> wire::CompleteTaskResponse, |handler, request| {
             let answer = handler.answer(wire::CompleteTaskResponse {});
             handler.0.activities.send_modify(|all| all.push(request.into_inner()));
+            handler.keep_silent().await;
             answer
         };
         complete_orchestrator_task(wire::OrchestratorResponse) -> wire::CompleteTaskResponse, |handler, request| {
             let answer = handler.answer(wire::CompleteTaskResponse {});
             handler.0.turns.send_modify(|all| all.push(request.into_inner()));
+            handler.keep_silent().await;
             answer
+        };
+        abandon_task_activity_work_item(wire::AbandonActivityTaskRequest)
+            -> wire::AbandonActivityTaskResponse, |_handler, _request| {
+            Ok(Response::new(wire::AbandonActivityTaskResponse {}))
         };
         abandon_task_orchestrator_work_item(wire::AbandonOrchestrationTaskRequest)
             -> wire::AbandonOrchestrationTaskResponse, |_handler, _request| {
@@ -252,7 +331,6 @@ impl TaskHubSidecarService for Handler {
         get_entity(wire::GetEntityRequest) -> wire::GetEntityResponse;
         query_entities(wire::QueryEntitiesRequest) -> wire::QueryEntitiesResponse;
         clean_entity_storage(wire::CleanEntityStorageRequest) -> wire::CleanEntityStorageResponse;
-        abandon_task_activity_work_item(wire::AbandonActivityTaskRequest) -> wire::AbandonActivityTaskResponse;
         abandon_task_entity_work_item(wire::AbandonEntityTaskRequest) -> wire::AbandonEntityTaskResponse;
         skip_graceful_orchestration_terminations(wire::SkipGracefulOrchestrationTerminationsRequest)
             -> wire::SkipGracefulOrchestrationTerminationsResponse;

@@ -317,8 +317,8 @@ async fn whatever_is_killed_under_load_nothing_is_lost_and_nothing_is_doubled() 
         let killed = std::mem::replace(&mut workers[victim], start(cache));
         match dice.roll(3) {
             0 => drop(killed),
-            1 => killed.kill().await,
-            _ => killed.stop().await,
+            1 => drop(killed.kill().await),
+            _ => drop(killed.stop().await),
         }
     }
     for (run, i) in runs.iter().zip(0..) {

@@ -47,11 +47,11 @@ pub fn activity(name: &str, task_id: i32, input: &str) -> WorkItem {
     WorkItem { request: Some(Request::ActivityRequest(request)), completion_token }
 }
 
-fn target(scheduler: &Scheduler) -> Target {
+pub fn target(scheduler: &Scheduler) -> Target {
     Target::new(&format!("http://{}", scheduler.address)).unwrap()
 }
 
-async fn at_work(worker: Worker) -> RunningWorker {
+pub async fn at_work(worker: Worker) -> RunningWorker {
     let running = worker.start().unwrap();
     running.connected().await;
     running
@@ -61,7 +61,7 @@ async fn at_work(worker: Worker) -> RunningWorker {
 ///
 /// Between two turns a call goes to the scheduler and back, so that whoever waits for an answer gets it long before
 /// his patience ends by this clock.
-async fn turning<T>(scheduler: &Scheduler, clock: &ManualClock, happens: impl Future<Output = T>) -> T {
+pub async fn turning<T>(scheduler: &Scheduler, clock: &ManualClock, happens: impl Future<Output = T>) -> T {
     let client = Client::lazy(target(scheduler)).unwrap();
     let mut happens = pin!(happens);
     loop {
@@ -80,7 +80,8 @@ async fn an_activity_that_panics_fails_alone() {
     scheduler.activities(1).await;
     scheduler.hand_out(activity("square", 2, "7"));
     scheduler.hand_out(activity("nobody", 3, "7"));
-    let answers = scheduler.activities(3).await;
+    let mut answers = scheduler.activities(3).await;
+    answers.sort_by_key(|answer| answer.task_id);
     let failure = answers[0].failure_details.as_ref().unwrap();
     assert!(failure.error_message.contains("boom"), "{failure:?}");
     assert_eq!(answers[1].result.as_deref(), Some("49"));
@@ -339,7 +340,7 @@ fn first_turn(name: &str, version: Option<&str>) -> wire::OrchestratorRequest {
     }
 }
 
-fn turn(request: wire::OrchestratorRequest) -> WorkItem {
+pub fn turn(request: wire::OrchestratorRequest) -> WorkItem {
     WorkItem { request: Some(Request::OrchestratorRequest(request)), completion_token: "t".into() }
 }
 

@@ -1,5 +1,7 @@
 //! Runs activities: decodes, calls, catches what they throw, encodes.
 
+#[cfg(feature = "sdk")]
+use super::pace::Pace;
 use super::{undecodable, unencodable};
 use crate::sdk::replay::definition::Activity;
 use crate::sdk::replay::{ActivityContext, DurableError, FailureDetails, decode, encode, panic_message};
@@ -23,6 +25,8 @@ pub type ActivityRun = Pin<Box<dyn Future<Output = ActivityResult> + Send>>;
 pub struct ActivityRunner {
     run: Arc<dyn Fn(ActivityContext, Option<String>) -> ActivityRun + Send + Sync>,
     blocking: bool,
+    #[cfg(feature = "sdk")]
+    pace: Arc<Pace>,
 }
 
 impl ActivityRunner {
@@ -40,7 +44,12 @@ impl ActivityRunner {
             }));
             Box::pin(async move { call.await.map_err(FailureDetails::into_wire) })
         };
-        Self { run: Arc::new(run), blocking: false }
+        Self {
+            run: Arc::new(run),
+            blocking: false,
+            #[cfg(feature = "sdk")]
+            pace: Arc::default(),
+        }
     }
 
     pub(super) fn blocking(mut self) -> Self {
@@ -56,6 +65,12 @@ impl ActivityRunner {
     /// Whether a run blocks its thread.
     pub fn is_blocking(&self) -> bool {
         self.blocking
+    }
+
+    /// How long its runs have kept their thread.
+    #[cfg(feature = "sdk")]
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
     }
 }
 

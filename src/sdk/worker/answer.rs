@@ -1,5 +1,6 @@
 //! Answers for work items: sends what came of them, again where the scheduler may not have heard it.
 
+use super::flight::Kind;
 use super::unary::{Framed, call};
 use crate::clock::Clock;
 use crate::entropy;
@@ -19,20 +20,14 @@ const LONGEST_DELAY: Duration = Duration::from_secs(15);
 /// The largest answer that is sent in one message, in bytes: schedulers take 4 MiB, and the envelope needs some room.
 const LARGEST: usize = 3_900_000;
 
-/// What came of a turn or an entity batch.
+/// What came of a work item.
 #[derive(Debug)]
 pub(super) enum Answer {
     Turn(Box<wire::OrchestratorResponse>),
     Batch(Box<wire::EntityBatchResult>),
-    /// Somebody else should do it.
+    Activity(Box<wire::ActivityResponse>),
+    /// It is given back: another worker should do it, or this one later.
     Abandon(Kind, String),
-}
-
-/// The kinds of work item that can be given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Turn,
-    Batch,
 }
 
 /// The calls that answer.
@@ -43,6 +38,7 @@ enum Rpc {
     Batch,
     AbandonTurn,
     AbandonBatch,
+    AbandonActivity,
 }
 
 impl Rpc {
@@ -53,6 +49,7 @@ impl Rpc {
             Self::Batch => "/TaskHubSidecarService/CompleteEntityTask",
             Self::AbandonTurn => "/TaskHubSidecarService/AbandonTaskOrchestratorWorkItem",
             Self::AbandonBatch => "/TaskHubSidecarService/AbandonTaskEntityWorkItem",
+            Self::AbandonActivity => "/TaskHubSidecarService/AbandonTaskActivityWorkItem",
         }
     }
 }
@@ -104,7 +101,8 @@ impl Line {
         Self { transport: Arc::new(RwLock::new(transport)), limit, clock }
     }
 
-    fn transport(&self) -> Transport {
+    /// The connection that is good now.
+    pub(super) fn transport(&self) -> Transport {
         self.transport.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -159,8 +157,13 @@ impl Line {
         }
     }
 
+    /// The largest message that is taken, in bytes.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Answers for an activity. A result that the scheduler does not take becomes a failure that it does take.
-    pub(super) async fn activity(&self, mut response: wire::ActivityResponse) {
+    async fn activity(&self, mut response: wire::ActivityResponse) {
         let Err(status) = self.send(Rpc::Activity, &response).await else { return };
         tracing::error!(instance = response.instance_id, task = response.task_id, code = ?status.code(),
             said = status.message(), "the scheduler refused an activity's result");
@@ -171,11 +174,12 @@ impl Line {
         }
     }
 
-    /// Answers for a turn or an entity batch.
+    /// Answers for a work item.
     pub(super) async fn answer(&self, answer: Answer) {
         match answer {
             Answer::Turn(response) => self.turn(*response).await,
             Answer::Batch(result) => self.batch(*result).await,
+            Answer::Activity(response) => self.activity(*response).await,
             Answer::Abandon(kind, token) => self.abandon(kind, token).await,
         }
     }
@@ -213,6 +217,10 @@ impl Line {
             Kind::Batch => {
                 let request = wire::AbandonEntityTaskRequest { completion_token };
                 self.send(Rpc::AbandonBatch, &request).await
+            }
+            Kind::Activity => {
+                let request = wire::AbandonActivityTaskRequest { completion_token };
+                self.send(Rpc::AbandonActivity, &request).await
             }
         };
         if let Err(status) = sent {

@@ -1,12 +1,14 @@
-//! Runs turns and entity batches on plain threads, one lane per thread, in the order they came.
+//! Runs turns, entity batches and short activities on plain threads, one lane per thread, in the order they came.
 //!
 //! A job runs without a tokio context: an orchestrator that calls tokio directly fails at once and by name. An
-//! instance always runs in the same lane, where its future is kept between turns.
+//! instance always runs in the same lane, where its future is kept between turns. A thread that a job keeps for long is
+//! moved aside: the lane goes on with a new thread, and the old one ends when its job does.
 
 use super::baton::Baton;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -20,6 +22,12 @@ const LONG_LINE: usize = 64;
 /// to a load that lasts, and everything to one that does not.
 const PATIENCE: u32 = 64;
 
+/// How long an activity may keep a lane's thread before the thread is moved aside.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// How long a turn may keep others waiting at the least, however many turns keep threads already.
+const SHORTEST_HOLD: Duration = Duration::from_millis(50);
+
 /// What a lane's thread does while there is no job.
 #[derive(Clone)]
 pub(super) enum Rest {
@@ -30,31 +38,74 @@ pub(super) enum Rest {
 }
 
 /// What a lane does with a job; made on the lane's own thread, so it may hold what cannot leave it.
-pub(super) type Work<J> = Box<dyn FnMut(J) -> <J as Job>::Result>;
+pub(super) type Work<J> = Box<dyn FnMut(J, Timestamp) -> <J as Job>::Result>;
 
 /// What a lane is made of.
 pub(super) struct Plan<J: Job> {
-    /// Called once on every thread of the lane.
+    /// Called once on every thread of the lane. The work hears when the job began.
     pub(super) work: Box<dyn Fn() -> Work<J> + Send + Sync>,
     /// Gets the result of every job that is still the lane's to answer.
-    pub(super) deliver: Box<dyn Fn(J::Result) + Send + Sync>,
+    pub(super) deliver: Box<dyn Fn(J::Result, J::Stub) + Send + Sync>,
     /// Whether there is much to do beside jobs.
     pub(super) is_swamped: Box<dyn Fn() -> bool + Send + Sync>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) spare: Spare,
+}
+
+/// How many threads may be kept aside by turns that do not yield, over all lanes of a worker. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Spare {
+    most: usize,
+    aside: Arc<AtomicUsize>,
+}
+
+impl Spare {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, aside: Arc::default() }
+    }
+
+    /// How many threads are aside.
+    fn aside(&self) -> usize {
+        self.aside.load(Ordering::Acquire)
+    }
 }
 
 /// A job that a lane can run, and that can be answered for when it never ends.
 pub(super) trait Job: Send + 'static {
-    /// What is left of it for the watchdog while it runs.
-    type Stub: Clone + Send + 'static;
+    /// What is known of it while it runs, and what answers for it.
+    type Stub: Stub;
     /// What comes of it.
     type Result;
 
-    /// What the watchdog must know of it.
-    fn stub(&self) -> Self::Stub;
+    /// Takes out of it what answers for it.
+    fn stub(&mut self) -> Self::Stub;
 
     /// Whether it is likely to take longer than it takes to wake a thread.
     fn is_long(&self) -> bool;
+
+    /// Whether another thread may do it.
+    fn may_leave(&self) -> bool;
+}
+
+/// What stands for a job while it runs.
+pub(super) trait Stub: Send + 'static {
+    /// Names a job.
+    type Subject;
+
+    /// Nothing for what is named elsewhere.
+    fn subject(&self) -> Option<Self::Subject>;
+
+    /// Whether it must yield soon. What need not may take its time, but not on a lane's thread.
+    fn must_yield(&self) -> bool;
+}
+
+/// How long a turn may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Before it is warned about, and no longer keeps others waiting.
+    pub(super) slow: Option<Duration>,
+    /// Before somebody answers for it.
+    pub(super) stuck: Option<Duration>,
 }
 
 /// One thread and the jobs that wait for it.
@@ -76,8 +127,10 @@ struct Shared<J: Job> {
 struct State<J: Job> {
     jobs: VecDeque<J>,
     thread: Doing<J::Stub>,
-    /// Which thread owns the lane; an earlier one that is stuck finds itself replaced when it comes back.
+    /// Which thread owns the lane; an earlier one finds itself replaced when its job ends.
     owner: u64,
+    /// The threads that own the lane no more and are still kept by their jobs.
+    aside: Vec<(u64, Running<J::Stub>)>,
     closed: bool,
 }
 
@@ -91,19 +144,48 @@ enum Doing<S> {
 
 struct Running<S> {
     since: Timestamp,
-    stub: S,
+    /// Nothing once the job has been answered for.
+    stub: Option<S>,
+    must_yield: bool,
     warned: bool,
+    /// It was over its time at the last look. A process that was stopped, or a machine that slept, makes every turn look
+    /// long once; a turn that really is long is so at the next look too.
+    overdue: bool,
+    told_full: bool,
+}
+
+impl<S: Stub> Running<S> {
+    fn is_over(&self, limit: Option<Duration>, now: Timestamp) -> bool {
+        limit.is_some_and(|limit| now.since(self.since) >= limit)
+    }
+
+    /// What is to be said of a turn, wherever its thread is.
+    fn look(&mut self, limits: &Limits, now: Timestamp, found: &mut Vec<Look<S>>) {
+        if !self.must_yield {
+            return;
+        }
+        let Some(stub) = &self.stub else { return };
+        if !self.warned && self.is_over(limits.slow, now) {
+            self.warned = true;
+            found.extend(stub.subject().map(Look::Slow));
+        }
+        let overdue = self.is_over(limits.stuck, now);
+        if overdue && self.overdue {
+            found.extend(self.stub.take().map(Look::Stuck));
+        }
+        self.overdue = overdue;
+    }
 }
 
 /// What the watchdog finds in a lane.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look<S> {
-    /// Nothing to say.
-    Fine,
-    /// The job has run long; said once per job.
-    Slow(S),
-    /// The job has run too long: the lane has a new thread, and somebody must answer for the job.
+pub(super) enum Look<S: Stub> {
+    /// The turn has run long; said once per turn.
+    Slow(S::Subject),
+    /// The turn has run too long: somebody must answer for it.
     Stuck(S),
+    /// Others wait for a turn that does not yield, and no more threads may be kept aside than this many already are.
+    Full(usize),
 }
 
 impl<J: Job> Shared<J> {
@@ -122,7 +204,13 @@ impl<J: Job> Shared<J> {
 impl<J: Job> Lane<J> {
     /// Starts a lane, and with it its thread.
     pub(super) fn start(name: String, plan: Arc<Plan<J>>, rest: Rest) -> std::io::Result<Self> {
-        let state = State { jobs: VecDeque::new(), thread: Doing::Driving, owner: 0, closed: false };
+        let state = State {
+            jobs: VecDeque::new(),
+            thread: Doing::Driving,
+            owner: 0,
+            aside: Vec::new(),
+            closed: false,
+        };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), waiting: Condvar::new(), arrived: Notify::new() });
         let lane = Self { shared, name, plan, rest };
@@ -138,10 +226,13 @@ impl<J: Job> Lane<J> {
             .map(drop)
     }
 
-    /// Puts a job at the end of the line.
-    pub(super) fn push(&self, job: J) {
+    /// Puts jobs at the end of the line.
+    pub(super) fn push(&self, jobs: impl IntoIterator<Item = J>) {
         let mut state = self.shared.lock();
-        state.jobs.push_back(job);
+        if state.closed {
+            return;
+        }
+        state.jobs.extend(jobs);
         let wake: fn(&Shared<J>) = match state.thread {
             Doing::Asleep => |shared| shared.waiting.notify_one(),
             Doing::Driving => |shared| shared.arrived.notify_one(),
@@ -151,40 +242,97 @@ impl<J: Job> Lane<J> {
         wake(&self.shared);
     }
 
-    /// Looks after the job that runs.
-    pub(super) fn look(&self, slow: Option<Duration>, stuck: Option<Duration>) -> Look<J::Stub> {
+    /// Looks after the jobs that run, and moves a thread aside whose job keeps others waiting for long.
+    pub(super) fn look(&self, limits: &Limits) -> Vec<Look<J::Stub>> {
+        let now = self.plan.clock.now();
+        let mut found = Vec::new();
+        let mut state = self.shared.lock();
+        for (_, running) in &mut state.aside {
+            running.look(limits, now, &mut found);
+        }
+        // Where some turns spin already, a further one is suspected sooner: a row of them must not add up.
+        let others = u32::try_from(state.aside.len()).unwrap_or(u32::MAX);
+        let hold = limits.slow.map(|slow| {
+            slow.checked_div(2_u32.saturating_pow(others)).unwrap_or_default().max(SHORTEST_HOLD).min(slow)
+        });
+        let others_wait = !state.jobs.is_empty();
+        let Doing::Running(running) = &mut state.thread else { return found };
+        running.look(limits, now, &mut found);
+        let over = if running.must_yield {
+            running.stub.is_none() || (others_wait && running.is_over(hold, now))
+        } else {
+            running.is_over(Some(SHORT), now)
+        };
+        if !over {
+            return found;
+        }
+        if running.must_yield && self.plan.spare.aside() >= self.plan.spare.most {
+            if !running.told_full {
+                running.told_full = true;
+                found.push(Look::Full(self.plan.spare.aside()));
+            }
+            return found;
+        }
+        self.move_aside(&mut state);
+        found
+    }
+
+    /// Takes the jobs out of the line that another thread may do, where the lane's thread is kept for long.
+    pub(super) fn take_held_up(&self) -> Vec<J> {
         let now = self.plan.clock.now();
         let mut state = self.shared.lock();
-        let Doing::Running(running) = &mut state.thread else { return Look::Fine };
-        let ran = now.since(running.since);
-        if stuck.is_some_and(|limit| ran >= limit) {
-            let stub = running.stub.clone();
-            state.thread = Doing::Driving;
-            state.owner += 1;
-            let owner = state.owner;
-            drop(state);
-            if let Err(error) = self.spawn(owner) {
-                tracing::error!(%error, "no new thread for orchestrations could be started");
+        match &state.thread {
+            Doing::Running(running) if running.is_over(Some(SHORT), now) => {}
+            Doing::Running(_) | Doing::Driving | Doing::Asleep => return Vec::new(),
+        }
+        let (leaving, staying): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut state.jobs).into_iter().partition(J::may_leave);
+        state.jobs = staying;
+        Vec::from(leaving)
+    }
+
+    fn move_aside(&self, state: &mut State<J>) {
+        // The new thread waits for the lock that is held here before it looks who owns the lane.
+        if let Err(error) = self.spawn(state.owner + 1) {
+            tracing::error!(%error, "no new thread for orchestrations could be started; the lane waits for its old one");
+            return;
+        }
+        if let Doing::Running(running) = std::mem::replace(&mut state.thread, Doing::Driving) {
+            if running.must_yield {
+                self.plan.spare.aside.fetch_add(1, Ordering::AcqRel);
             }
-            return Look::Stuck(stub);
+            let owner = state.owner;
+            state.aside.push((owner, running));
         }
-        if !running.warned && slow.is_some_and(|limit| ran >= limit) {
-            running.warned = true;
-            return Look::Slow(running.stub.clone());
-        }
-        Look::Fine
+        state.owner += 1;
+    }
+
+    /// Names the turns that run.
+    pub(super) fn subjects(&self) -> Vec<<J::Stub as Stub>::Subject> {
+        let state = self.shared.lock();
+        let running = match &state.thread {
+            Doing::Running(running) => Some(running),
+            Doing::Driving | Doing::Asleep => None,
+        };
+        let running = state.aside.iter().map(|(_, running)| running).chain(running);
+        running.filter_map(|running| running.stub.as_ref()).filter_map(Stub::subject).collect()
+    }
+
+    /// Ends each thread after the job that it runs; jobs that wait are dropped.
+    pub(super) fn close(&self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        let jobs = std::mem::take(&mut state.jobs);
+        drop(state);
+        drop(jobs);
+        self.shared.waiting.notify_all();
+        self.shared.arrived.notify_one();
     }
 }
 
-/// Ends the thread after the job that it runs; jobs that wait are dropped.
 impl<J: Job> Drop for Lane<J> {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.closed = true;
-        state.jobs.clear();
-        drop(state);
-        self.shared.waiting.notify_all();
-        self.shared.arrived.notify_one();
+        self.close();
     }
 }
 
@@ -193,7 +341,7 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
     let mut streak = 0;
     loop {
         let mut state = shared.lock();
-        let job = loop {
+        let mut job = loop {
             if state.closed || state.owner != owner {
                 return;
             }
@@ -220,145 +368,47 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
         {
             baton.call();
         }
-        state.thread = Doing::Running(Running { since: plan.clock.now(), stub: job.stub(), warned: false });
+        let (since, stub) = (plan.clock.now(), job.stub());
+        state.thread = Doing::Running(Running {
+            since,
+            must_yield: stub.must_yield(),
+            stub: Some(stub),
+            warned: false,
+            overdue: false,
+            told_full: false,
+        });
         drop(state);
-        let result = work(job);
+        let result = work(job, since);
         let mut state = shared.lock();
-        if state.owner != owner {
+        let is_owner = state.owner == owner;
+        let stub = if is_owner {
+            match std::mem::replace(&mut state.thread, Doing::Driving) {
+                Doing::Running(running) => running.stub,
+                Doing::Driving | Doing::Asleep => None,
+            }
+        } else {
+            came_back(&mut state, owner, &plan.spare)
+        };
+        drop(state);
+        if let Some(stub) = stub {
+            (plan.deliver)(result, stub);
+        }
+        if !is_owner {
             return;
         }
-        state.thread = Doing::Driving;
-        drop(state);
-        (plan.deliver)(result);
         streak = if (plan.is_swamped)() { streak.saturating_add(1) } else { 0 };
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::mpsc;
-
-    /// Says its number, or waits until it is let go.
-    enum Say {
-        Number(u32),
-        Stuck(u32, mpsc::Sender<()>, mpsc::Receiver<()>),
+/// A thread that was moved aside has ended its job.
+fn came_back<J: Job>(state: &mut State<J>, owner: u64, spare: &Spare) -> Option<J::Stub> {
+    let at = state.aside.iter().position(|(thread, _)| *thread == owner)?;
+    let (_, running) = state.aside.swap_remove(at);
+    if running.must_yield {
+        spare.aside.fetch_sub(1, Ordering::AcqRel);
     }
-
-    impl Job for Say {
-        type Stub = u32;
-        type Result = u32;
-        fn stub(&self) -> u32 {
-            match self {
-                Self::Number(number) | Self::Stuck(number, ..) => *number,
-            }
-        }
-        fn is_long(&self) -> bool {
-            false
-        }
-    }
-
-    fn lane() -> (Arc<ManualClock>, Lane<Say>, mpsc::Receiver<u32>) {
-        let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-        let (said, heard) = mpsc::channel();
-        let work = || {
-            Box::new(|job: Say| {
-                let number = job.stub();
-                if let Say::Stuck(_, began, go) = job {
-                    began.send(()).unwrap();
-                    go.recv().unwrap_or_default();
-                }
-                number
-            }) as Work<Say>
-        };
-        let said = Mutex::new(said);
-        let deliver = move |number| said.lock().unwrap().send(number).unwrap_or_default();
-        let plan = Plan {
-            work: Box::new(work),
-            deliver: Box::new(deliver),
-            is_swamped: Box::new(|| false),
-            clock: clock.clone(),
-        };
-        (clock, Lane::start("lane".into(), Arc::new(plan), Rest::Asleep).unwrap(), heard)
-    }
-
-    #[test]
-    fn jobs_run_in_the_order_they_came() {
-        let (_, lane, heard) = lane();
-        for number in 0..100 {
-            lane.push(Say::Number(number));
-        }
-        assert_eq!(heard.iter().take(100).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_job_that_does_not_end_is_told_of_once_then_replaced_and_its_late_result_is_dropped() {
-        let (clock, lane, heard) = lane();
-        let (began, begins) = mpsc::channel();
-        let (go, goes) = mpsc::channel();
-        lane.push(Say::Stuck(1, began, goes));
-        lane.push(Say::Number(2));
-        begins.recv().unwrap();
-        let limits = (Some(Duration::from_secs(1)), Some(Duration::from_secs(10)));
-        assert_eq!(lane.look(limits.0, limits.1), Look::Fine);
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(lane.look(limits.0, limits.1), Look::Slow(1));
-        assert_eq!(lane.look(limits.0, limits.1), Look::Fine);
-        clock.advance(Duration::from_secs(9));
-        assert_eq!(lane.look(limits.0, limits.1), Look::Stuck(1));
-        // The new thread goes on with what waited.
-        assert_eq!(heard.recv(), Ok(2));
-        go.send(()).unwrap();
-        lane.push(Say::Number(3));
-        assert_eq!(heard.recv(), Ok(3));
-    }
-
-    #[test]
-    fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until_it_is_calm_again() {
-        let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().build().unwrap());
-        let handle = runtime.handle().clone();
-        let baton = Arc::new(Baton::new(&runtime));
-        let standing = Arc::clone(&baton);
-        let second = thread::spawn(move || standing.stand_by(runtime));
-        let driver = || {
-            let (said, heard) = mpsc::channel();
-            handle.spawn(async move { said.send(thread::current().id()) });
-            heard.recv().unwrap()
-        };
-
-        let swamped = Arc::new(AtomicBool::new(true));
-        let is_swamped = Arc::clone(&swamped);
-        let (said, heard) = mpsc::channel();
-        let said = Mutex::new(said);
-        let plan = Plan {
-            work: Box::new(|| Box::new(|job: Say| job.stub())),
-            deliver: Box::new(move |number| said.lock().unwrap().send(number).unwrap_or_default()),
-            is_swamped: Box::new(move || is_swamped.load(Ordering::SeqCst)),
-            clock: Arc::new(ManualClock::new(Timestamp::EPOCH)),
-        };
-        let rest = Rest::Driving(Arc::clone(&baton));
-        let lane = Lane::start("lane".into(), Arc::new(plan), rest).unwrap();
-        let run = |number| {
-            lane.push(Say::Number(number));
-            assert_eq!(heard.recv(), Ok(number));
-        };
-
-        (0..PATIENCE).for_each(run);
-        while !matches!(lane.shared.lock().thread, Doing::Asleep) {
-            thread::yield_now();
-        }
-        assert_eq!(driver(), second.thread().id());
-        run(PATIENCE);
-        assert_eq!(driver(), second.thread().id());
-
-        swamped.store(false, Ordering::SeqCst);
-        run(PATIENCE + 1);
-        while driver() == second.thread().id() {
-            thread::yield_now();
-        }
-        drop(super::super::baton::Over(baton));
-        second.join().unwrap();
-    }
+    running.stub
 }
+
+#[cfg(test)]
+mod tests;

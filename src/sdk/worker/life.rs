@@ -2,23 +2,22 @@
 
 use super::Stop;
 use super::answer::Line;
-use super::baton::Baton;
+use super::callers::watch_callers;
 use super::flight::Flight;
+use super::history;
 use super::options::Options;
-use super::perform::Performer;
-use super::session::{Desk, Ended, offer};
-use super::turns::{Done, Turns};
-use crate::clock::Clock;
+use super::session::{Desk, Ended, Told, offer};
+use super::sized::SizedItem;
+use super::staff::Staff;
+use super::turns::Done;
 use crate::entropy;
 use crate::linger::Linger;
 use crate::sdk::client;
 use crate::sdk::connect::{Backoff, InvalidTarget, Reach, Role, Target, Transport};
-use crate::sdk::registry::Registry;
-use crate::sdk::replay::Cancellation;
 use crate::wire;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::Streaming;
 
 /// The bounds of the delays between attempts to connect: the first ones are short, for an emulator in the same
@@ -29,62 +28,62 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// Everything a worker is given.
 pub(super) struct Life {
     pub(super) target: Target,
-    pub(super) registry: Arc<Registry>,
     pub(super) options: Options,
+    pub(super) filters: Option<wire::WorkItemFilters>,
     pub(super) id: String,
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) connected: watch::Sender<u64>,
-    pub(super) baton: Arc<Baton>,
-    /// Cancelled by whoever drops the runtime, after that: an activity that is given up says nothing more.
-    pub(super) stopping: Cancellation,
+    pub(super) staff: Arc<Staff>,
+    pub(super) flight: Flight,
+    /// What is to be sent.
+    pub(super) done: Option<Done>,
 }
 
 impl Life {
     /// Works until it is told to stop.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let clock = Arc::clone(self.target.time());
-        let flight = Flight::default();
-        let (line, turns, done) = match self.set_up(&clock, &flight) {
-            Ok(parts) => parts,
+        let line = match self.transport() {
+            Ok(transport) => Line::new(transport, self.target.message_limit(), Arc::clone(&clock)),
             Err(error) => {
-                tracing::error!(error, "the worker cannot start");
+                tracing::error!(%error, "the worker cannot start");
                 return;
             }
         };
-        let performer = Performer {
-            registry: Arc::clone(&self.registry),
-            line: line.clone(),
-            flight: flight.clone(),
-            stopping: self.stopping.clone(),
-            elsewhere: self.options.runtime.clone(),
-            clock: Arc::clone(&clock),
-        };
-        let filters = self.options.filters.then(|| self.registry.filters());
-        // A scheduler far away takes longer to answer than anybody should stay awake for.
+        // A scheduler far away takes longer to answer than a thread should stay awake for.
         let linger = if self.target.endpoint().is_loopback() { Linger::default() } else { Linger::never() };
+        let twice = |most: usize| most.max(1).saturating_mul(2);
         let desk = Desk {
-            performer,
-            turns: Arc::clone(&turns),
+            staff: Arc::clone(&self.staff),
+            line: line.clone(),
+            flight: self.flight.clone(),
             clock: Arc::clone(&clock),
-            request: offer(&self.options, &self.id, filters),
+            request: offer(&self.options, &self.id, self.filters.take()),
             sticky: self.options.sticky > 0,
             silence: self.options.silence,
             linger: linger.clone(),
+            most: [self.options.max_turns, self.options.max_entities].map(twice),
+            history: self.options.history,
+            histories: Arc::new(Semaphore::new(history::AT_ONCE)),
+            told: Told::default(),
         };
-        tokio::spawn(send(done, line.clone()));
+        if let Some(done) = self.done.take() {
+            tokio::spawn(send(done, line.clone()));
+        }
         tokio::spawn(linger.keep_looking());
+        let activities = Arc::clone(&self.staff.activities);
+        tokio::spawn(watch_callers(activities, line.clone(), self.flight.clone(), Arc::clone(&clock)));
         tokio::select! {
             biased;
             () = self.told(|stop| stop == Stop::Now) => {}
-            () = turns.watch(&line) => {}
             stream = self.connect_and_receive(&desk, &line) => {
                 let over = clock.sleep_until(clock.now().plus(self.options.grace));
                 tokio::select! {
                     biased;
-                    () = flight.landed() => {}
+                    () = self.flight.landed() => {}
                     () = over => tracing::warn!(grace = ?self.options.grace, "the worker stops before all its work has ended"),
                 }
-                // Open until here, so that nobody else began what was about to end.
+                // Open until here, so that no other worker began what was about to end.
                 drop(stream);
             }
         }
@@ -96,21 +95,13 @@ impl Life {
         drop(stop.wait_for(|stop| word(*stop)).await);
     }
 
-    fn set_up(&self, clock: &Arc<dyn Clock>, flight: &Flight) -> Result<(Line, Arc<Turns>, Done), String> {
-        let transport = self.transport().map_err(|error| error.to_string())?;
-        let line = Line::new(transport, self.target.message_limit(), Arc::clone(clock));
-        let (turns, done) = Turns::start(&self.registry, &self.options, clock, flight.clone(), &self.baton)
-            .map_err(|error| format!("no thread for orchestrations: {error}"))?;
-        Ok((line, Arc::new(turns), done))
-    }
-
     fn transport(&self) -> Result<Transport, InvalidTarget> {
         Transport::new(&self.target, Role::Worker(&self.id))
     }
 
     /// Connects again and again, until the worker is told to stop taking work.
     /// Returns the stream that is open then, to be kept open until what has begun has ended.
-    async fn connect_and_receive(&self, desk: &Desk, line: &Line) -> Option<Streaming<wire::WorkItem>> {
+    async fn connect_and_receive(&self, desk: &Desk, line: &Line) -> Option<Streaming<SizedItem>> {
         let mut delays = delays();
         loop {
             let stopped = self.told(|stop| stop != Stop::No);
@@ -119,7 +110,7 @@ impl Life {
             let ended = tokio::select! {
                 biased;
                 () = &mut stopped => None,
-                opened = desk.open(line.stub()) => match opened {
+                opened = desk.open() => match opened {
                     Err(status) => Some(Ended::Failed { status, opened: false }),
                     Ok(opened) => {
                         tracing::info!(target = %self.target, worker = self.id, "connected");

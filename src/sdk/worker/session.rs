@@ -1,16 +1,22 @@
 //! Lives through one connection: says hello, opens the stream, and hands on what comes until the stream ends.
 
-use super::answer::Kind;
-use super::options::Options;
-use super::perform::Performer;
-use super::turns::{Item, Turns};
+use super::activities::Taken;
+use super::activity::Activity;
+use super::answer::Line;
+use super::flight::{Flight, Kind, Ticket};
+use super::history::{self, HistoryError};
+use super::options::{HistoryLimit, Options};
+use super::sized::{self, SizedItem};
+use super::staff::Staff;
+use super::turns::Item;
 use crate::clock::Clock;
 use crate::linger::Linger;
 use crate::model::Timestamp;
-use crate::sdk::connect::Stub;
 use crate::wire::{self, WorkerCapability, work_item::Request};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tonic::metadata::MetadataValue;
 use tonic::{Status, Streaming};
 
@@ -34,13 +40,30 @@ pub(super) enum Ended {
 
 /// What a session needs, for as long as the worker lives.
 pub(super) struct Desk {
-    pub(super) performer: Performer,
-    pub(super) turns: Arc<Turns>,
+    pub(super) staff: Arc<Staff>,
+    pub(super) line: Line,
+    pub(super) flight: Flight,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) request: wire::GetWorkItemsRequest,
     pub(super) sticky: bool,
     pub(super) silence: Duration,
     pub(super) linger: Linger,
+    /// How many turns and how many entity batches are taken at a time.
+    pub(super) most: [usize; 2],
+    pub(super) history: HistoryLimit,
+    pub(super) histories: Arc<Semaphore>,
+    pub(super) told: Told,
+}
+
+/// What was warned about already.
+#[derive(Default)]
+pub(super) struct Told {
+    over: [AtomicBool; 3],
+    crowded: AtomicBool,
+}
+
+fn is_first(told: &AtomicBool) -> bool {
+    !told.swap(true, Ordering::Relaxed)
 }
 
 /// What the worker tells the scheduler about itself.
@@ -65,9 +88,9 @@ pub(super) fn offer(
 
 impl Desk {
     /// Opens the stream of work items; once this returns, the scheduler has accepted it.
-    pub(super) async fn open(&self, mut stub: Stub) -> Result<Streaming<wire::WorkItem>, Status> {
+    pub(super) async fn open(&self) -> Result<Streaming<SizedItem>, Status> {
         let late = self.clock.sleep_until(self.clock.now().plus(HELLO));
-        let mut greeting = stub.clone();
+        let mut greeting = self.line.stub();
         tokio::select! {
             biased;
             hello = greeting.hello(()) => drop(hello?),
@@ -77,18 +100,30 @@ impl Desk {
         if self.sticky {
             request.metadata_mut().insert(STICKY, MetadataValue::from_static("1"));
         }
-        Ok(stub.get_work_items(request).await?.into_inner())
+        sized::open(self.line.transport(), request, self.line.limit()).await
     }
 
     /// Hands on what comes until the stream ends.
-    pub(super) async fn receive(&self, stream: &mut Streaming<wire::WorkItem>) -> Ended {
+    pub(super) async fn receive(&self, stream: &mut Streaming<SizedItem>) -> Ended {
         let mut heard = None;
         let opened = self.clock.now();
         let mut alarm = self.clock.sleep_until(opened.plus(self.silence));
+        // Activities that came together go to their lane together.
+        let mut quick = Vec::new();
         loop {
+            if !self.flight.has_room() {
+                self.staff.turns.poll(&mut quick);
+                self.wait_for_room().await;
+                // The worker did not listen: it was not the stream that was silent.
+                heard = Some(self.clock.now());
+            }
             let message = tokio::select! {
                 biased;
                 message = stream.message() => message,
+                () = std::future::ready(()), if !quick.is_empty() => {
+                    self.staff.turns.poll(&mut quick);
+                    continue;
+                }
                 () = &mut alarm => {
                     let last: Timestamp = heard.unwrap_or(opened);
                     if self.clock.now().since(last) >= self.silence {
@@ -99,9 +134,9 @@ impl Desk {
                 }
             };
             match message {
-                Ok(Some(item)) => {
+                Ok(Some(SizedItem { item, bytes })) => {
                     heard = Some(self.clock.now());
-                    self.hand_on(item);
+                    self.hand_on(item, bytes, &mut quick);
                 }
                 Ok(None) => return Ended::Closed { heard: heard.is_some() },
                 Err(status) => return Ended::Failed { status, opened: true },
@@ -109,18 +144,48 @@ impl Desk {
         }
     }
 
-    fn hand_on(&self, item: wire::WorkItem) {
-        self.linger.stay_among(self.performer.flight.under_way());
+    /// Leaves the stream unread while the worker has as much as it may have.
+    async fn wait_for_room(&self) {
+        if is_first(&self.told.crowded) {
+            tracing::warn!(
+                under_way = self.flight.under_way(),
+                "the worker has as many work items, or bytes of them (Worker::max_bytes), as it may have; it takes the next \
+                 when others have ended (said once)"
+            );
+        }
+        self.flight.room().await;
+    }
+
+    fn hand_on(&self, item: wire::WorkItem, bytes: usize, quick: &mut Vec<Arc<Activity>>) {
+        self.linger.stay_among(self.flight.under_way());
         let token = item.completion_token;
         match item.request {
-            Some(Request::ActivityRequest(request)) => self.performer.begin(request, token),
-            Some(Request::OrchestratorRequest(request)) if request.requires_history_streaming => {
-                self.fetch_history(request, token);
+            Some(Request::ActivityRequest(request)) => {
+                let ticket = self.flight.begin(Kind::Activity, bytes);
+                match self.staff.activities.take(request, token, ticket) {
+                    Taken::Yes => {}
+                    Taken::ByLane(activity) => quick.push(activity),
+                    Taken::Full(token) => self.is_over_limit(Kind::Activity, token),
+                }
             }
             Some(Request::OrchestratorRequest(request)) => {
-                self.turns.push(Item::Turn(Box::new(request)), token);
+                if self.flight.unanswered(Kind::Turn) >= self.most[0] {
+                    return self.is_over_limit(Kind::Turn, token);
+                }
+                let ticket = self.flight.begin(Kind::Turn, bytes);
+                if request.requires_history_streaming {
+                    self.fetch_history(request, token, ticket);
+                } else {
+                    self.staff.turns.push(Item::Turn(Box::new(request)), token, ticket, None);
+                }
             }
-            Some(Request::EntityRequestV2(request)) => self.turns.push(Item::Batch(Box::new(request)), token),
+            Some(Request::EntityRequestV2(request)) => {
+                if self.flight.unanswered(Kind::Batch) >= self.most[1] {
+                    return self.is_over_limit(Kind::Batch, token);
+                }
+                let ticket = self.flight.begin(Kind::Batch, bytes);
+                self.staff.turns.push(Item::Batch(Box::new(request)), token, ticket, None);
+            }
             Some(Request::EntityRequest(_)) => {
                 tracing::warn!(
                     "the scheduler sent an entity batch of the old kind, which cannot be answered; it is given back"
@@ -132,32 +197,49 @@ impl Desk {
         }
     }
 
+    /// The scheduler has handed out more than the worker asked for, and than it keeps in reserve.
+    fn is_over_limit(&self, kind: Kind, token: String) {
+        if is_first(&self.told.over[kind as usize]) {
+            let (what, limit) = match kind {
+                Kind::Turn => ("turns", "max_turns"),
+                Kind::Batch => ("entity batches", "max_entities"),
+                Kind::Activity => ("activities", "max_activities"),
+            };
+            tracing::warn!(
+                "the scheduler hands out more {what} than twice what this worker asked for (Worker::{limit}); \
+                 what is more is given back (said once)"
+            );
+        }
+        self.give_back(kind, token);
+    }
+
     /// Fetches the past of a turn, and gives the turn back where that fails.
-    fn fetch_history(&self, mut request: wire::OrchestratorRequest, token: String) {
-        let (line, turns, ticket) =
-            (self.performer.line.clone(), Arc::clone(&self.turns), self.performer.flight.begin());
+    fn fetch_history(&self, mut request: wire::OrchestratorRequest, token: String, mut ticket: Ticket) {
+        let (line, staff, limit) = (self.line.clone(), Arc::clone(&self.staff), self.history);
+        let (clock, histories) = (Arc::clone(&self.clock), Arc::clone(&self.histories));
         tokio::spawn(async move {
-            match past(line.stub(), &request).await {
+            // It is never closed.
+            let permit = histories.acquire_owned().await.ok();
+            match history::fetch(line.stub(), &request, limit, &*clock, |bytes| ticket.grow(bytes)).await {
                 Ok(events) => {
                     request.past_events = events;
                     request.requires_history_streaming = false;
-                    turns.push(Item::Turn(Box::new(request)), token);
+                    staff.turns.push(Item::Turn(Box::new(request)), token, ticket, permit);
                 }
-                Err(status) => {
-                    tracing::warn!(
-                        instance = request.instance_id,
-                        said = status.message(),
-                        "a history could not be fetched; its turn is given back"
-                    );
+                Err(error) => {
+                    drop(permit);
+                    give_up_turn(&request.instance_id, &error);
+                    if error.is_over_limit() {
+                        clock.sleep_until(clock.now().plus(history::PAUSE)).await;
+                    }
                     line.abandon(Kind::Turn, token).await;
                 }
             }
-            drop(ticket);
         });
     }
 
     fn give_back(&self, kind: Kind, token: String) {
-        let (line, ticket) = (self.performer.line.clone(), self.performer.flight.begin());
+        let (line, ticket) = (self.line.clone(), self.flight.begin_call());
         tokio::spawn(async move {
             line.abandon(kind, token).await;
             drop(ticket);
@@ -165,20 +247,6 @@ impl Desk {
     }
 }
 
-/// The past of a turn whose history does not come with it.
-async fn past(
-    mut stub: Stub,
-    request: &wire::OrchestratorRequest,
-) -> Result<Vec<wire::HistoryEvent>, Status> {
-    let ask = wire::StreamInstanceHistoryRequest {
-        instance_id: request.instance_id.clone(),
-        execution_id: request.execution_id.clone(),
-        for_work_item_processing: true,
-    };
-    let mut chunks = stub.stream_instance_history(ask).await?.into_inner();
-    let mut events = Vec::new();
-    while let Some(chunk) = chunks.message().await? {
-        events.extend(chunk.events);
-    }
-    Ok(events)
+fn give_up_turn(instance: &str, error: &HistoryError) {
+    tracing::warn!(instance, "a turn is given back: {error}");
 }

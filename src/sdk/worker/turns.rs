@@ -1,21 +1,21 @@
-//! Runs turns and entity batches in lanes, and looks after turns that do not end.
+//! Runs turns and entity batches in lanes, and answers for turns that do not end.
 
-use super::answer::{Answer, Kind, Line, failed_turn};
+use super::activities::Activities;
+use super::activity::Activity;
+use super::answer::{Answer, failed_turn};
 use super::baton::Baton;
-use super::flight::{Flight, Ticket};
-use super::lane::{Job, Lane, Look, Plan, Rest, Work};
+use super::flight::{Flight, Kind, Ticket};
+use super::lane::{Job, Lane, Limits, Look, Plan, Rest, Spare, Stub, Work};
 use super::options::Options;
 use super::sticky::Sticky;
+use super::stopped::Left;
 use crate::clock::Clock;
-use crate::model::failure;
+use crate::model::{Timestamp, failure};
 use crate::sdk::registry::{Cached, Registry, run_entity_batch, run_turn};
 use crate::wire;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-/// How often the watchdog looks while there is something to look at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 /// From how many events or operations on a work item counts as long: each takes about a microsecond, and what users
 /// do with them; to hand the runtime over and back takes about a hundred.
@@ -33,52 +33,109 @@ pub(super) enum Item {
     Batch(Box<wire::EntityRequest>),
 }
 
-/// A work item on its way through a lane.
-pub(super) struct Errand {
-    item: Item,
-    token: String,
-    ticket: Ticket,
+impl Item {
+    fn instance_id(&self) -> &str {
+        match self {
+            Self::Turn(request) => &request.instance_id,
+            Self::Batch(request) => &request.instance_id,
+        }
+    }
+}
+
+/// Something for a lane's thread to do.
+pub(super) enum Errand {
+    Item {
+        item: Item,
+        token: String,
+        ticket: Option<Ticket>,
+        /// Counts a history that was fetched, until the turn begins.
+        history: Option<OwnedSemaphorePermit>,
+    },
+    /// A quick activity to poll.
+    Activity(Arc<Activity>),
 }
 
 /// What answers for an errand that never ends.
-#[derive(Clone)]
-pub(super) struct Claim {
-    kind: Kind,
-    instance_id: String,
-    token: String,
+pub(super) enum Claim {
+    Item {
+        kind: Kind,
+        instance_id: String,
+        token: String,
+        ticket: Option<Ticket>,
+    },
+    /// It answers for itself, and is named among the activities.
+    Activity,
+}
+
+impl Stub for Claim {
+    type Subject = Left;
+
+    fn subject(&self) -> Option<Left> {
+        let Self::Item { kind, instance_id, .. } = self else { return None };
+        let instance_id = instance_id.clone();
+        Some(if *kind == Kind::Turn { Left::Turn { instance_id } } else { Left::Batch { instance_id } })
+    }
+
+    fn must_yield(&self) -> bool {
+        matches!(self, Self::Item { .. })
+    }
+}
+
+/// What came of an errand; the answer has no completion token yet.
+pub(super) enum Outcome {
+    Turn(Box<wire::OrchestratorResponse>),
+    Batch(Box<wire::EntityBatchResult>),
+    Abandon,
+    /// An activity was polled; what came of it is not the lane's to say.
+    Polled,
 }
 
 impl Job for Errand {
     type Stub = Claim;
-    type Result = (Answer, Ticket);
+    type Result = Outcome;
 
-    fn stub(&self) -> Claim {
-        let (kind, instance_id) = match &self.item {
-            Item::Turn(request) => (Kind::Turn, request.instance_id.clone()),
-            Item::Batch(request) => (Kind::Batch, request.instance_id.clone()),
-        };
-        Claim { kind, instance_id, token: self.token.clone() }
+    fn stub(&mut self) -> Claim {
+        match self {
+            Self::Item { item, token, ticket, .. } => Claim::Item {
+                kind: match item {
+                    Item::Turn(_) => Kind::Turn,
+                    Item::Batch(_) => Kind::Batch,
+                },
+                instance_id: item.instance_id().to_owned(),
+                token: std::mem::take(token),
+                ticket: ticket.take(),
+            },
+            Self::Activity(_) => Claim::Activity,
+        }
     }
 
     fn is_long(&self) -> bool {
-        let length = match &self.item {
-            Item::Turn(request) => request.past_events.len() + request.new_events.len(),
-            Item::Batch(request) => request.operation_requests.len(),
+        let length = match self {
+            Self::Item { item: Item::Turn(request), .. } => {
+                request.past_events.len() + request.new_events.len()
+            }
+            Self::Item { item: Item::Batch(request), .. } => request.operation_requests.len(),
+            Self::Activity(_) => 0,
         };
         length >= LONG
+    }
+
+    fn may_leave(&self) -> bool {
+        matches!(self, Self::Activity(_))
     }
 }
 
 /// The lanes of one worker.
 pub(super) struct Turns {
     lanes: Vec<Lane<Errand>>,
-    flight: Flight,
-    clock: Arc<dyn Clock>,
-    slow: Option<Duration>,
-    stuck: Option<Duration>,
+    activities: Arc<Activities>,
+    done: Outbox,
 }
 
-/// What the lanes have done, to be sent.
+/// Where answers go, to be sent.
+pub(super) type Outbox = UnboundedSender<(Answer, Ticket)>;
+
+/// The answers that are to be sent.
 pub(super) type Done = UnboundedReceiver<(Answer, Ticket)>;
 
 impl Turns {
@@ -88,102 +145,150 @@ impl Turns {
         clock: &Arc<dyn Clock>,
         flight: Flight,
         baton: &Arc<Baton>,
-    ) -> std::io::Result<(Self, Done)> {
-        let (done, answers) = unbounded_channel();
+        (activities, done): (&Arc<Activities>, Outbox),
+    ) -> std::io::Result<Self> {
         let threads = options.threads.max(1);
         let capacity = options.sticky.div_ceil(threads);
-        let (registry, others) = (Arc::clone(registry), flight.clone());
+        let (registry, performed) = (Arc::clone(registry), Arc::clone(activities));
         let plan = Arc::new(Plan {
-            work: Box::new(move || work(Arc::clone(&registry), capacity)),
-            deliver: deliver(done),
-            is_swamped: Box::new(move || others.under_way() >= MUCH),
+            work: Box::new(move || work(Arc::clone(&registry), Arc::clone(&performed), capacity)),
+            deliver: deliver(done.clone()),
+            is_swamped: Box::new(move || flight.under_way() >= MUCH),
             clock: Arc::clone(clock),
+            spare: Spare::new(options.stuck_threads),
         });
         let rest = if threads == 1 { Rest::Driving(Arc::clone(baton)) } else { Rest::Asleep };
         let lanes = (0..threads)
             .map(|index| Lane::start(format!("taskhub-turns-{index}"), Arc::clone(&plan), rest.clone()))
             .collect::<std::io::Result<Vec<_>>>()?;
-        let turns =
-            Self { lanes, flight, clock: Arc::clone(clock), slow: options.slow, stuck: options.stuck };
-        Ok((turns, answers))
+        Ok(Self { lanes, activities: Arc::clone(activities), done })
     }
 
     /// Puts a work item into its instance's lane.
-    pub(super) fn push(&self, item: Item, token: String) {
-        let id = match &item {
-            Item::Turn(request) => &request.instance_id,
-            Item::Batch(request) => &request.instance_id,
-        };
-        let lane = &self.lanes[place(id, self.lanes.len())];
-        lane.push(Errand { item, token, ticket: self.flight.begin() });
+    pub(super) fn push(
+        &self,
+        item: Item,
+        token: String,
+        ticket: Ticket,
+        history: Option<OwnedSemaphorePermit>,
+    ) {
+        let lane = &self.lanes[place(item.instance_id(), self.lanes.len())];
+        lane.push([Errand::Item { item, token, ticket: Some(ticket), history }]);
     }
 
-    /// Looks after the lanes for as long as it is polled.
-    pub(super) async fn watch(&self, line: &Line) {
-        if self.slow.is_none() && self.stuck.is_none() {
-            return std::future::pending().await;
+    /// Puts quick activities into the first lane.
+    pub(super) fn poll(&self, activities: &mut Vec<Arc<Activity>>) {
+        self.lanes[0].push(activities.drain(..).map(Errand::Activity));
+    }
+
+    /// Looks after the lanes once.
+    pub(super) fn look(&self, limits: &Limits) {
+        for found in self.lanes.iter().flat_map(|lane| lane.look(limits)) {
+            match found {
+                Look::Slow(what) => tracing::warn!(
+                    limit = ?limits.slow,
+                    "{what} does not yield: orchestrators and entities must not compute long or block; move that into \
+                     an activity"
+                ),
+                Look::Stuck(claim) => self.give_up(claim, limits),
+                Look::Full(threads) => tracing::error!(
+                    threads,
+                    "turns that do not yield keep as many threads as they may (Worker::stuck_threads), and a thread that \
+                     spins cannot be ended: other turns of this worker wait until one of them ends. Restart the process"
+                ),
+            }
         }
-        loop {
-            self.flight.busy().await;
-            self.clock.sleep_until(self.clock.now().plus(LOOK_EVERY)).await;
-            for lane in &self.lanes {
-                match lane.look(self.slow, self.stuck) {
-                    Look::Fine => {}
-                    Look::Slow(claim) => tracing::warn!(
-                        instance = claim.instance_id,
-                        limit = ?self.slow,
-                        "a turn does not yield: orchestrators and entities must not compute long or block; \
-                         move that into an activity"
-                    ),
-                    Look::Stuck(claim) => self.give_up(claim, line),
-                }
+        for held_up in self.lanes.iter().flat_map(Lane::take_held_up) {
+            match held_up {
+                Errand::Activity(activity) => self.activities.queue(activity),
+                // It may not leave its lane.
+                Errand::Item { .. } => {}
             }
         }
     }
 
     /// An orchestrator that never yields would never yield again: its orchestration fails.
-    fn give_up(&self, claim: Claim, line: &Line) {
-        let limit = self.stuck.unwrap_or_default();
-        tracing::error!(instance = claim.instance_id, ?limit, "a turn never yielded; its thread is given up");
+    fn give_up(&self, claim: Claim, limits: &Limits) {
+        let limit = limits.stuck.unwrap_or_default();
+        let Claim::Item { kind, instance_id, token, ticket } = claim else { return };
+        tracing::error!(instance = instance_id, ?limit, "a turn never yielded; its thread is given up");
         let message = format!(
-            "'{}' did not yield for {limit:?}: orchestrators and entities must not compute long or block; move that \
-             into an activity",
-            claim.instance_id
+            "'{instance_id}' did not yield for {limit:?}: orchestrators and entities must not compute long or block; \
+             move that into an activity"
         );
         let details = failure::not_retriable(STUCK, message);
-        let answer = match claim.kind {
-            Kind::Turn => Answer::Turn(Box::new(failed_turn(claim.instance_id, claim.token, details))),
-            Kind::Batch => Answer::Batch(Box::new(wire::EntityBatchResult {
+        let answer = if kind == Kind::Turn {
+            Answer::Turn(Box::new(failed_turn(instance_id, token, details)))
+        } else {
+            Answer::Batch(Box::new(wire::EntityBatchResult {
                 failure_details: Some(details),
-                completion_token: claim.token,
+                completion_token: token,
                 ..Default::default()
-            })),
+            }))
         };
-        let (line, ticket) = (line.clone(), self.flight.begin());
-        tokio::spawn(async move {
-            line.answer(answer).await;
-            drop(ticket);
-        });
+        send(&self.done, answer, ticket);
+    }
+
+    /// Names the turns and batches that run.
+    pub(super) fn subjects(&self) -> Vec<Left> {
+        self.lanes.iter().flat_map(Lane::subjects).collect()
+    }
+
+    /// Ends each thread after what it runs.
+    pub(super) fn close(&self) {
+        self.lanes.iter().for_each(Lane::close);
+    }
+}
+
+fn send(done: &Outbox, answer: Answer, ticket: Option<Ticket>) {
+    if let Some(mut ticket) = ticket {
+        ticket.answered();
+        // The receiver is gone once the worker has stopped.
+        drop(done.send((answer, ticket)));
     }
 }
 
 /// Made outside of [`Turns::start`], so that it borrows nothing.
-fn deliver(done: UnboundedSender<(Answer, Ticket)>) -> Box<dyn Fn((Answer, Ticket)) + Send + Sync> {
-    // Nobody listens any more when the worker has stopped.
-    Box::new(move |answer| drop(done.send(answer)))
+fn deliver(done: Outbox) -> Box<dyn Fn(Outcome, Claim) + Send + Sync> {
+    Box::new(move |outcome, claim| {
+        let Claim::Item { kind, token, ticket, .. } = claim else { return };
+        let answer = match outcome {
+            Outcome::Turn(mut response) => {
+                response.completion_token = token;
+                Answer::Turn(response)
+            }
+            Outcome::Batch(mut result) => {
+                result.completion_token = token;
+                Answer::Batch(result)
+            }
+            Outcome::Abandon => Answer::Abandon(kind, token),
+            Outcome::Polled => return,
+        };
+        send(&done, answer, ticket);
+    })
 }
 
 /// What a lane's thread does: it owns the orchestrators that wait for their next turn.
-fn work(registry: Arc<Registry>, capacity: usize) -> Work<Errand> {
+fn work(registry: Arc<Registry>, activities: Arc<Activities>, capacity: usize) -> Work<Errand> {
     let mut sticky: Sticky<Cached> = Sticky::new(capacity);
-    Box::new(move |Errand { item, token, ticket }| {
-        let answer = match item {
+    Box::new(move |errand, since: Timestamp| {
+        let item = match errand {
+            Errand::Activity(activity) => {
+                activities.poll_here(&activity, since);
+                return Outcome::Polled;
+            }
+            Errand::Item { item, history, .. } => {
+                drop(history);
+                item
+            }
+        };
+        match item {
             Item::Turn(request) => {
                 let id = request.instance_id.clone();
                 let cached = sticky.take(&id);
                 let outcome = run_turn(&registry, *request, cached);
                 if outcome.abandon {
-                    return (Answer::Abandon(Kind::Turn, token), ticket);
+                    return Outcome::Abandon;
                 }
                 if let Some(cached) = outcome.cached {
                     sticky.put(id, cached);
@@ -196,17 +301,10 @@ fn work(registry: Arc<Registry>, capacity: usize) -> Work<Errand> {
                         fault.message
                     );
                 }
-                let mut response = outcome.response;
-                response.completion_token = token;
-                Answer::Turn(Box::new(response))
+                Outcome::Turn(Box::new(outcome.response))
             }
-            Item::Batch(request) => {
-                let mut result = run_entity_batch(&registry, *request);
-                result.completion_token = token;
-                Answer::Batch(Box::new(result))
-            }
-        };
-        (answer, ticket)
+            Item::Batch(request) => Outcome::Batch(Box::new(run_entity_batch(&registry, *request))),
+        }
     })
 }
 

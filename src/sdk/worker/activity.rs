@@ -1,0 +1,230 @@
+//! One activity under way: a future that any thread may poll, and that says what thread it keeps.
+
+use super::activities::Activities;
+use super::flight::Ticket;
+use super::stopped::Left;
+use crate::model::{Timestamp, failure};
+use crate::sdk::registry::{ActivityResult, ActivityRun, ActivityRunner};
+use crate::sdk::replay::{ActivityContext, Cancellation};
+use crate::wire;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Nobody has to poll it before it is woken.
+const IDLE: u8 = 0;
+/// It waits for a thread.
+const QUEUED: u8 = 1;
+const POLLING: u8 = 2;
+/// It was woken while it was polled.
+const WOKEN: u8 = 3;
+const ENDED: u8 = 4;
+
+/// An activity under way.
+pub(super) struct Activity {
+    home: Arc<Activities>,
+    /// Its place among the activities that run.
+    key: usize,
+    context: ActivityContext,
+    runner: ActivityRunner,
+    unwanted: Cancellation,
+    /// Whether the runtime that polls it belongs to the worker's user.
+    elsewhere: bool,
+    state: AtomicU8,
+    /// Odd while it is polled, and another number each time.
+    polls: AtomicU32,
+    /// The pool counts the thread that polls it as blocked.
+    counted: AtomicBool,
+    body: Mutex<Option<Body>>,
+}
+
+/// What only the thread that polls it touches.
+struct Body {
+    run: ActivityRun,
+    answer: Pending,
+}
+
+/// What its answer needs beside its result.
+pub(super) struct Pending {
+    pub(super) token: String,
+    pub(super) ticket: Ticket,
+}
+
+impl Activity {
+    /// An activity that waits for a thread.
+    pub(super) fn new(
+        home: &Arc<Activities>,
+        key: usize,
+        runner: ActivityRunner,
+        elsewhere: bool,
+        request: wire::ActivityRequest,
+        answer: Pending,
+    ) -> Arc<Self> {
+        let unwanted = home.stopping().child();
+        let (context, input) = ActivityContext::of(request, unwanted.clone());
+        let run = runner.run(context.clone(), input);
+        Arc::new(Self {
+            home: Arc::clone(home),
+            key,
+            context,
+            runner,
+            unwanted,
+            elsewhere,
+            state: AtomicU8::new(QUEUED),
+            polls: AtomicU32::new(0),
+            counted: AtomicBool::new(false),
+            body: Mutex::new(Some(Body { run, answer })),
+        })
+    }
+
+    pub(super) fn key(&self) -> usize {
+        self.key
+    }
+
+    pub(super) fn context(&self) -> &ActivityContext {
+        &self.context
+    }
+
+    pub(super) fn unwanted(&self) -> &Cancellation {
+        &self.unwanted
+    }
+
+    pub(super) fn runner(&self) -> &ActivityRunner {
+        &self.runner
+    }
+
+    /// Whether it needs a thread of its own: it is an ordinary function, or was found to block.
+    pub(super) fn blocks(&self) -> bool {
+        self.runner.is_blocking() || self.runner.pace().blocks()
+    }
+
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
+
+    /// Which poll is under way, if one is.
+    pub(super) fn poll_under_way(&self) -> Option<u32> {
+        Some(self.polls.load(Ordering::SeqCst)).filter(|polls| polls % 2 == 1)
+    }
+
+    /// Says that the pool counts the thread that polls it as blocked; returns what was said before.
+    pub(super) fn count(&self, counted: bool) -> bool {
+        self.counted.swap(counted, Ordering::SeqCst)
+    }
+
+    pub(super) fn subject(&self) -> Left {
+        Left::Activity {
+            name: self.context.name().to_owned(),
+            instance_id: self.context.instance_id().to_owned(),
+            task_id: self.context.task_id(),
+        }
+    }
+
+    /// Polls it on a thread of the worker's, which must be inside the activities' runtime.
+    pub(super) fn poll(self: &Arc<Self>, since: Timestamp) {
+        self.state.store(POLLING, Ordering::Release);
+        let waker = Waker::from(Arc::clone(self));
+        let ended = self.poll_body(&mut Context::from_waker(&waker));
+        self.runner.pace().ran(self.home.clock().now().since(since));
+        if self.count(false) {
+            self.home.pool().returned();
+        }
+        if ended {
+            self.state.store(ENDED, Ordering::Release);
+            return;
+        }
+        let still = self.state.compare_exchange(POLLING, IDLE, Ordering::AcqRel, Ordering::Acquire);
+        if still.is_err() {
+            self.state.store(QUEUED, Ordering::Release);
+            self.home.queue(Arc::clone(self));
+        }
+    }
+
+    /// Polls it as a task of another runtime, which wakes it.
+    fn poll_elsewhere(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.poll_body(cx) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Returns whether it has ended.
+    fn poll_body(&self, cx: &mut Context<'_>) -> bool {
+        let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(under_way) = body.as_mut() else { return true };
+        self.polls.fetch_add(1, Ordering::SeqCst);
+        let polled = under_way.run.as_mut().poll(cx);
+        self.polls.fetch_add(1, Ordering::SeqCst);
+        let Poll::Ready(outcome) = polled else { return false };
+        let ended = body.take();
+        drop(body);
+        if let Some(Body { run, answer }) = ended {
+            drop(run);
+            self.end(outcome, answer);
+        }
+        true
+    }
+
+    /// Ends it without having run.
+    pub(super) fn fail(&self, details: wire::TaskFailureDetails) {
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Body { run, answer }) = body {
+            drop(run);
+            self.end(Err(details), answer);
+        }
+    }
+
+    fn end(&self, outcome: ActivityResult, answer: Pending) {
+        let mut response = wire::ActivityResponse {
+            instance_id: self.context.instance_id().to_owned(),
+            task_id: self.context.task_id(),
+            completion_token: answer.token,
+            ..Default::default()
+        };
+        match outcome {
+            Ok(result) => response.result = result,
+            Err(details) => response.failure_details = Some(details),
+        }
+        self.home.ended(self.key, response, answer.ticket);
+    }
+
+    /// Drops what is left of it, unless a thread is in it.
+    pub(super) fn give_up(&self) {
+        let body = match self.body.try_lock() {
+            Ok(mut body) => body.take(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        drop(body);
+    }
+}
+
+impl Wake for Activity {
+    fn wake(self: Arc<Self>) {
+        let next = |state| match state {
+            IDLE => Some(QUEUED),
+            POLLING => Some(WOKEN),
+            _ => None,
+        };
+        if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(IDLE) {
+            self.home.queue(Arc::clone(&self));
+        }
+    }
+}
+
+/// An activity as a task of a runtime that is not the worker's.
+pub(super) struct Elsewhere(pub(super) Arc<Activity>);
+
+impl Future for Elsewhere {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_elsewhere(cx)
+    }
+}
+
+/// A runtime that is shut down drops its tasks: the activity fails.
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let why = "the runtime that performed the activity was shut down";
+        self.0.fail(failure::details("ActivityCancelled", why));
+    }
+}

@@ -1,0 +1,211 @@
+//! Threads for activities: for each that blocks one of its own, and a few for all others.
+//!
+//! They run no runtime. A runtime of the activities' own, with a thread of its own, serves the timers and sockets that
+//! async activities wait for and the tasks that they spawn; where one of those blocks, no connection of the worker's does.
+//! All of it is made when the first activity comes.
+
+use super::activity::Activity;
+use crate::clock::Clock;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+/// How long a thread without work stays.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The threads of one worker's activities.
+pub(super) struct Pool {
+    state: Mutex<State>,
+    work: Condvar,
+    clock: Arc<dyn Clock>,
+    /// How many threads there are for activities that do not block.
+    few: usize,
+    /// How many threads there are at the most.
+    most: usize,
+    runtime: OnceLock<Option<Runtime>>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Arc<Activity>>,
+    threads: usize,
+    idle: usize,
+    /// How many threads are in activities that block, or will be: such activities in the queue count.
+    blocked: usize,
+    closed: bool,
+}
+
+/// The runtime that serves what activities wait for.
+struct Runtime {
+    handle: Handle,
+    over: Arc<Over>,
+}
+
+#[derive(Default)]
+struct Over {
+    told: Notify,
+    /// Activities that are given up: their futures are dropped where no thread of the worker's waits for that.
+    left: Mutex<Vec<Arc<Activity>>>,
+}
+
+impl Pool {
+    /// A pool without threads, for `activities` activities at a time.
+    pub(super) fn new(activities: usize, clock: Arc<dyn Clock>) -> Self {
+        let few = thread::available_parallelism().map_or(2, |cpus| cpus.get().max(2));
+        Self {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            clock,
+            few,
+            most: activities.saturating_add(few),
+            runtime: OnceLock::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The runtime that activities are polled in; nothing where the machine gives none.
+    pub(super) fn runtime(&self) -> Option<&Handle> {
+        let runtime = self.runtime.get_or_init(|| {
+            Runtime::start()
+                .inspect_err(|error| tracing::error!(%error, "no thread for activities could be started"))
+                .ok()
+        });
+        runtime.as_ref().map(|runtime| &runtime.handle)
+    }
+
+    /// Puts an activity at the end of the line.
+    pub(super) fn push(self: &Arc<Self>, activity: Arc<Activity>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        if activity.blocks() && !activity.count(true) {
+            state.blocked += 1;
+        }
+        state.queue.push_back(activity);
+        self.staff(state);
+    }
+
+    /// Wakes a thread for what waits, or starts one.
+    fn staff(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let wanted = self.few.saturating_add(state.blocked).min(self.most);
+        let start = state.queue.len() > state.idle && state.threads < wanted;
+        if start {
+            state.threads += 1;
+        }
+        drop(state);
+        if !start {
+            return self.work.notify_one();
+        }
+        let pool = Arc::clone(self);
+        let started = thread::Builder::new().name("taskhub-activity".into()).spawn(move || pool.run());
+        if let Err(error) = started {
+            self.lock().threads -= 1;
+            tracing::error!(%error, "a thread for activities could not be started; they wait for those that there are");
+        }
+    }
+
+    fn run(&self) {
+        let Some(runtime) = self.runtime() else { return };
+        let _inside = runtime.enter();
+        while let Some(activity) = self.next() {
+            activity.poll(self.clock.now());
+        }
+    }
+
+    /// Waits for an activity; nothing when this thread is to end.
+    fn next(&self) -> Option<Arc<Activity>> {
+        let mut state = self.lock();
+        let mut waited = false;
+        loop {
+            if let Some(activity) = state.queue.pop_front() {
+                return Some(activity);
+            }
+            if state.closed || waited {
+                state.threads -= 1;
+                return None;
+            }
+            state.idle += 1;
+            let (next, timeout) =
+                self.work.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            state = next;
+            state.idle -= 1;
+            waited = timeout.timed_out();
+        }
+    }
+
+    /// An activity was found to block the thread that polls it, in the poll with this number: another thread may be
+    /// started in its place.
+    pub(super) fn blocked(&self, activity: &Activity, poll: u32) {
+        let mut state = self.lock();
+        if !activity.count(true) {
+            state.blocked += 1;
+        }
+        // Counted before the look: of this thread and the one that ends the poll exactly one takes the count back.
+        if activity.poll_under_way() != Some(poll) && activity.count(false) {
+            state.blocked -= 1;
+        }
+    }
+
+    /// An activity that was counted as blocking has given its thread back.
+    pub(super) fn returned(&self) {
+        self.lock().blocked -= 1;
+    }
+
+    /// Starts threads for what waits, where others were found to be blocked.
+    pub(super) fn catch_up(self: &Arc<Self>) {
+        loop {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            for activity in state.queue.iter().filter(|activity| activity.blocks()) {
+                if !activity.count(true) {
+                    state.blocked += 1;
+                }
+            }
+            let wanted = self.few.saturating_add(state.blocked).min(self.most);
+            if state.closed || state.queue.len() <= state.idle || state.threads >= wanted {
+                return;
+            }
+            self.staff(guard);
+        }
+    }
+
+    /// Ends each thread after the poll it is in, and gives up these activities.
+    pub(super) fn close(&self, left: Vec<Arc<Activity>>) {
+        let mut state = self.lock();
+        state.closed = true;
+        let queue = std::mem::take(&mut state.queue);
+        drop(state);
+        self.work.notify_all();
+        drop(queue);
+        if let Some(Some(runtime)) = self.runtime.get() {
+            runtime.over.left.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
+            runtime.over.told.notify_one();
+        }
+    }
+}
+
+impl Runtime {
+    fn start() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("taskhub-activity-blocking")
+            .build()?;
+        let (handle, over) = (runtime.handle().clone(), Arc::new(Over::default()));
+        let told = Arc::clone(&over);
+        thread::Builder::new().name("taskhub-activities".into()).spawn(move || {
+            runtime.block_on(told.told.notified());
+            let left = std::mem::take(&mut *told.left.lock().unwrap_or_else(PoisonError::into_inner));
+            left.iter().for_each(|activity| activity.give_up());
+            // Tasks that do not end would otherwise keep this thread.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { handle, over })
+    }
+}
