@@ -42,7 +42,7 @@ impl Hub {
             Effect::Deliver { item, .. } => {
                 wire::WorkItem::decode(item).ok().map(|item| item.completion_token)
             }
-            Effect::Answer { .. } => None,
+            Effect::Answer { .. } | Effect::Report { .. } | Effect::End { .. } => None,
         };
         let tokens = self.engine.take_effects().into_iter().filter_map(token).collect();
         (reply, tokens)

@@ -23,7 +23,11 @@ mod builder;
 #[cfg(feature = "emulator")]
 pub mod dispatch;
 #[cfg(feature = "emulator")]
+mod farewell;
+#[cfg(feature = "emulator")]
 mod health;
+#[cfg(feature = "emulator")]
+mod keep_alive;
 #[cfg(feature = "emulator")]
 mod listen;
 #[cfg(feature = "emulator")]

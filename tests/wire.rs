@@ -21,10 +21,14 @@ mod clients;
 mod compatibility;
 #[path = "wire/corners.rs"]
 mod corners;
+#[path = "wire/delivery.rs"]
+mod delivery;
 #[path = "wire/entities.rs"]
 mod entities;
 #[path = "wire/fixture.rs"]
 mod fixture;
+#[path = "wire/proxy.rs"]
+mod proxy;
 #[path = "wire/rewind.rs"]
 mod rewind;
 #[path = "wire/sources.rs"]

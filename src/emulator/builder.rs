@@ -1,5 +1,6 @@
 //! Says how an emulator is to be started.
 
+use super::engine::LeaseTimes;
 use super::running::{Emulator, StartError};
 use super::serve::{self, Serving};
 use super::service::MissingHub;
@@ -25,6 +26,11 @@ pub struct EmulatorBuilder {
     pub(super) missing_hub: MissingHub,
     pub(super) max_payload: Option<usize>,
     pub(super) max_message: usize,
+    pub(super) worker_timeout: Option<Duration>,
+    pub(super) leases: LeaseTimes,
+    pub(super) unstated_limit: usize,
+    pub(super) max_worker_losses: Option<u32>,
+    pub(super) unattended: Option<Duration>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timer_lag: Duration,
     pub(super) seed: Option<u128>,
@@ -34,6 +40,21 @@ pub struct EmulatorBuilder {
 /// How long after its moment a timer fires at the earliest. The official Java package reads moments in milliseconds: a
 /// turn in the millisecond of its timer is too early for it, and it sets the timer once more.
 const TIMER_LAG: Duration = Duration::from_millis(1);
+
+/// How long a worker may be silent: a worker that is stopped is noticed after 20 to 30 seconds.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a turn may take. An orchestrator only computes in it, so that five minutes are a turn that got lost.
+const TURN_LEASE: Duration = Duration::from_secs(5 * 60);
+
+/// How many uncompleted items of a kind a worker gets that does not say how many it takes.
+const UNSTATED_LIMIT: usize = 1_000;
+
+/// How many workers may be lost with the same work item, and no other to blame, before it fails.
+const MAX_WORKER_LOSSES: u32 = 10;
+
+/// How long an instance without a worker keeps a client waiting that terminates or suspends it.
+const UNATTENDED: Duration = Duration::from_secs(5);
 
 impl Default for EmulatorBuilder {
     fn default() -> Self {
@@ -46,6 +67,11 @@ impl Default for EmulatorBuilder {
             missing_hub: MissingHub::Default,
             max_payload: None,
             max_message: 64 << 20,
+            worker_timeout: Some(WORKER_TIMEOUT),
+            leases: LeaseTimes { turns: Some(TURN_LEASE), others: None },
+            unstated_limit: UNSTATED_LIMIT,
+            max_worker_losses: Some(MAX_WORKER_LOSSES),
+            unattended: Some(UNATTENDED),
             clock: Arc::new(WallClock),
             timer_lag: TIMER_LAG,
             seed: None,
@@ -110,10 +136,55 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Where time comes from; the system's clock unless said otherwise.
+    /// After how long a worker is given up that answers nothing on its connection, not even HTTP/2's pings, or that does
+    /// not read the work that was sent to it: its streams end, and others get what it held. 30 seconds unless said
+    /// otherwise; `None` waits for ever, for a process that is stopped in a debugger.
+    pub fn worker_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.worker_timeout = timeout.into();
+        self
+    }
+
+    /// How long a worker that is well may hold a turn without answering it before another stream gets it; the answer
+    /// to the first is then `NOT_FOUND`. Five minutes unless said otherwise; `None` waits for ever.
+    pub fn turn_lease(mut self, lease: impl Into<Option<Duration>>) -> Self {
+        self.leases.turns = lease.into();
+        self
+    }
+
+    /// The same for activities and entity batches. They may lawfully run for hours, so they may be held for ever unless
+    /// this says otherwise.
+    pub fn activity_lease(mut self, lease: impl Into<Option<Duration>>) -> Self {
+        self.leases.others = lease.into();
+        self
+    }
+
+    /// How many uncompleted work items of each kind a stream gets whose worker does not say how many it takes: 1,000
+    /// unless said otherwise, and one at the least.
+    pub fn unstated_limit(mut self, items: usize) -> Self {
+        self.unstated_limit = items.max(1);
+        self
+    }
+
+    /// How many workers in a row may die with the same work item in their hands, and with no other to blame, before it
+    /// fails: 10 unless said otherwise; `None` is any number.
+    pub fn max_worker_losses(mut self, losses: impl Into<Option<u32>>) -> Self {
+        self.max_worker_losses = losses.into();
+        self
+    }
+
+    /// How long an instance that has begun, and whose orchestrator no connected worker takes, lets a terminate, suspend
+    /// or resume wait for a worker before it takes effect without one: 5 seconds unless said otherwise; `None` is for ever.
+    pub fn unattended(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.unattended = after.into();
+        self
+    }
+
+    /// Where time comes from; the system's clock unless said otherwise. Turns may then be held for ever, unless
+    /// [`EmulatorBuilder::turn_lease`] says otherwise afterwards: a clock that is turned by hours would end them.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self.timer_lag = Duration::ZERO;
+        self.leases.turns = None;
         self
     }
 

@@ -6,11 +6,13 @@
 
 mod handle;
 mod hub;
+mod items;
 mod limiter;
 mod log;
 
-pub use handle::{Failure, Handle, Items};
+pub use handle::{Failure, Handle};
 pub use hub::{Hub, Input, Outcome};
+pub use items::{Items, Partings};
 pub(super) use limiter::Limiter;
 
 use crate::clock::Clock;

@@ -12,6 +12,7 @@
 //!   `malformed`: an answer in parts, and one that makes no sense.
 //! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
 //! - `hand_out`, `worklist`, `streams`, `lease`, `timers`, `waiters`: who gets what, and when.
+//! - `expire`: work that a worker keeps and streams that none reads; `suspects`, `quarantine`: what kills its workers.
 //! - `notice`, `observe`, `unclaimed`: what the log is told.
 //! - `entity`, `index`: one entity, and the lists of instances, each a machine of its own.
 
@@ -25,6 +26,7 @@ mod continue_as_new;
 mod end;
 mod entities;
 pub mod entity;
+mod expire;
 mod hand_out;
 mod history;
 mod ids;
@@ -37,6 +39,7 @@ pub mod notice;
 mod observe;
 mod outbox;
 mod purge;
+mod quarantine;
 mod query;
 pub mod record;
 mod repeat;
@@ -46,6 +49,7 @@ mod signal;
 mod start;
 mod stats;
 mod streams;
+mod suspects;
 mod timers;
 mod turn;
 mod unclaimed;
@@ -56,18 +60,21 @@ mod worklist;
 mod tests;
 
 use crate::model::{InstanceId, Timestamp};
-use command::{Command, Effect, Refusal, Reply};
+use command::{Command, Effect, Refusal, Reply, StreamId};
 use entity::Entities;
+use hand_out::Departure;
 use ids::Ids;
 use index::Index;
 use instance::Instance;
+pub use lease::LeaseTimes;
 use lease::Leases;
 use notice::{Listening, Notice};
 use outbox::Outgoing;
 use record::Record;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-use streams::Streams;
+use streams::{Bounds, Streams};
+use suspects::Suspects;
 use timers::Timers;
 use unclaimed::Unclaimed;
 use waiters::Waiters;
@@ -92,6 +99,17 @@ pub struct Config {
     pub batch: usize,
     /// How many bytes a payload in a worker's answer may have; `None` is any number.
     pub max_payload: Option<usize>,
+    /// How many uncompleted items of each kind a stream holds whose worker does not say how many it takes.
+    pub unstated_limit: usize,
+    /// How many bytes of work items may wait for a worker to read them before its stream gets no more.
+    pub backlog: usize,
+    /// How long such a stream may stay so, without one item being taken, before it is given up; `None` for ever.
+    pub stall: Option<Duration>,
+    /// How long a worker may hold work that it does not answer.
+    pub leases: LeaseTimes,
+    /// How many workers in a row may be lost with the same work item, and with no other to blame, before it fails; `None`
+    /// for any number.
+    pub most_losses: Option<u32>,
 }
 
 impl Default for Config {
@@ -104,6 +122,12 @@ impl Default for Config {
             timer_lag: Duration::ZERO,
             batch: 1_000,
             max_payload: None,
+            unstated_limit: 1_000,
+            // Only those who drain streams can say so: without a network nothing waits.
+            backlog: usize::MAX,
+            stall: None,
+            leases: LeaseTimes::default(),
+            most_losses: Some(10),
         }
     }
 }
@@ -124,6 +148,9 @@ pub struct Engine {
     leases: Leases,
     /// Leases whose stream has ended, by their work: the next to get it puts an end to them.
     orphans: BTreeMap<Work, lease::LeaseId>,
+    /// Streams that get no more because their workers do not read, and when each is given up.
+    stalled: BTreeMap<StreamId, Timestamp>,
+    suspects: Suspects,
     waiters: Waiters,
     /// How often the batch of an entity was given back since one was answered.
     batches_given_back: BTreeMap<InstanceId, u32>,
@@ -148,7 +175,8 @@ impl Engine {
     pub fn new(config: Config) -> Self {
         let ids = Ids::new(config.seed);
         Self {
-            leases: Leases::new(ids.life()),
+            leases: Leases::new(ids.life(), config.leases),
+            streams: Streams::new(Bounds { items: config.unstated_limit, backlog: config.backlog }),
             ids,
             config,
             instances: Instances::default(),
@@ -156,8 +184,9 @@ impl Engine {
             timers: Timers::default(),
             index: Index::default(),
             work: Worklist::default(),
-            streams: Streams::default(),
             orphans: BTreeMap::new(),
+            stalled: BTreeMap::new(),
+            suspects: Suspects::default(),
             waiters: Waiters::default(),
             batches_given_back: BTreeMap::new(),
             turn: 0,
@@ -223,7 +252,9 @@ impl Engine {
             Command::GetEntity { id, state } => Ok(self.get_entity(&id, state)),
             Command::QueryEntities(query) => self.query_entities(&query),
             Command::OpenStream { stream, offer } => Ok(self.open_stream(stream, *offer)),
-            Command::CloseStream { stream } => Ok(self.close_stream(stream, now)),
+            Command::CloseStream { stream } => Ok(self.close_stream(stream, Departure::Orderly, now)),
+            Command::LoseStream { stream } => Ok(self.close_stream(stream, Departure::Lost, now)),
+            Command::Drained { stream, bytes } => Ok(self.drained(stream, bytes, now)),
             Command::CompleteTurn(answer) => self.complete_turn(*answer, now),
             Command::CompleteActivity(answer) => self.complete_activity(*answer, now),
             Command::CompleteBatch(answer) => self.complete_batch(*answer, now),
@@ -244,9 +275,15 @@ impl Engine {
 
     /// The earliest moment at which [`Engine::settle`] has something to do by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let timers = self.timers.next_due(self.config.timer_lag);
-        let work = [self.work.next_due(), self.entities.next_due(), self.unclaimed.next_look()];
-        work.into_iter().chain([timers]).flatten().min()
+        let due = [
+            self.timers.next_due(self.config.timer_lag),
+            self.work.next_due(),
+            self.entities.next_due(),
+            self.unclaimed.next_look(),
+            self.next_expiry(),
+            self.suspects.next_due(),
+        ];
+        due.into_iter().flatten().min()
     }
 
     /// How many work items are handed out and not answered.
@@ -259,6 +296,9 @@ impl Engine {
         self.fire(now);
         self.carry(now);
         self.hand_out(now);
+        if !self.suspects.are_none() {
+            self.hand_suspect(now);
+        }
         self.look_for_unclaimed(now);
     }
 }

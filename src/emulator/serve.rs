@@ -4,7 +4,10 @@
 //! another thread costs more than deciding it does (docs/performance.md).
 
 use super::builder::EmulatorBuilder;
+use super::dispatch::Partings;
 use super::engine::Config;
+use super::farewell::Watched;
+use super::keep_alive::{Coarse, KeepAlive};
 use super::listen::{Listeners, bind};
 use super::running::{StartError, authority};
 use super::service::{Front, Hubs, NewHub, Service};
@@ -31,11 +34,8 @@ const REST: Duration = Duration::from_millis(10);
 /// How much may be under way on a stream before it is acknowledged: loopback is fast, histories are long.
 const WINDOW: u32 = 8 << 20;
 
-/// How often a silent connection is asked whether its other end is still there, and how long that may take to answer: a
-/// worker that vanished must not hold its work for ever, and one that stands in a debugger should keep it. Where both ends
-/// are on one machine its system says at once that a connection has lost its end, and nobody needs to ask.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
-const GONE_AFTER: Duration = Duration::from_secs(300);
+/// How many bytes of work items may wait for a worker to read them before its stream gets no more.
+const BACKLOG: usize = 4 << 20;
 
 /// How many calls of one connection may be given up before they are seen.
 const ABANDONED: usize = 100_000;
@@ -67,6 +67,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let (stop, stopped) = oneshot::channel::<()>();
     let served = hubs.clone();
     let max_message = how.max_message;
+    let keep_alive = how.worker_timeout.map(KeepAlive::within);
     let thread = std::thread::Builder::new()
         .name("taskhub-emulator".to_owned())
         .spawn(move || {
@@ -78,7 +79,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
                 for listener in health.into_iter().flat_map(|bound| bound.listeners) {
                     tokio::spawn(serve_health(listener, health::router(served.clone())));
                 }
-                serve(grpc.listeners, front, stopped, &served).await;
+                serve(grpc.listeners, front, stopped, &served, keep_alive).await;
             });
             // Whatever still holds a connection loses it here.
             runtime.shutdown_background();
@@ -90,10 +91,19 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
 /// Makes hubs that run on the emulator's thread, whoever asks for them.
 fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linger) -> NewHub {
     let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
-    let (max_payload, timer_lag) = (how.max_payload, how.timer_lag);
+    let config = Config {
+        timer_lag: how.timer_lag,
+        max_payload: how.max_payload,
+        unstated_limit: how.unstated_limit,
+        backlog: BACKLOG,
+        stall: how.worker_timeout,
+        leases: how.leases,
+        most_losses: how.max_worker_losses,
+        ..Config::default()
+    };
     Arc::new(move |name: &HubName| {
         let seed = seed.unwrap_or_else(crate::entropy::seed);
-        let config = Config { seed, timer_lag, max_payload, ..Config::default() };
+        let config = Config { seed, ..config.clone() };
         let hub = dispatch::Hub::open(name, config, store(name), clock.now());
         match hub {
             Ok(hub) => {
@@ -109,11 +119,12 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linge
     })
 }
 
-async fn serve<H>(
+async fn serve<H: Clone>(
     listeners: Vec<StdListener>,
     front: Front<H>,
     mut stopped: oneshot::Receiver<()>,
     hubs: &Hubs,
+    keep_alive: Option<KeepAlive>,
 ) where
     Front<H>: hyper::service::Service<
             http::Request<hyper::body::Incoming>,
@@ -141,7 +152,7 @@ async fn serve<H>(
             accepted = listeners.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let (stream, peer) = match accepted {
+        let (stream, _) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, or a client gone before it was accepted: others still can be served.
@@ -156,18 +167,20 @@ async fn serve<H>(
         builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
         builder
             .http2()
-            .timer(TokioTimer::new())
+            .timer(Coarse::new())
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
-            .keep_alive_interval((!peer.ip().is_loopback()).then_some(KEEP_ALIVE))
-            .keep_alive_timeout(GONE_AFTER)
+            .keep_alive_interval(keep_alive.map(|keep_alive| keep_alive.interval))
+            .keep_alive_timeout(keep_alive.map_or(Duration::MAX, |keep_alive| keep_alive.answer))
             .max_concurrent_streams(None)
             // A client may give up hundreds of waits at once, some before they were seen here. The usual guard
             // takes twenty such for an attack and ends the connection, and with it every worker that shares it.
             .max_pending_accept_reset_streams(ABANDONED)
             .max_local_error_reset_streams(ABANDONED)
             .max_send_buf_size(1 << 20);
-        let (front, mut closing) = (front.clone(), closing.subscribe());
+        let partings = Arc::<Partings>::default();
+        let (front, mut closing) = (front.over(partings.clone()), closing.subscribe());
+        let stream = Watched::new(stream, partings);
         connections.spawn(async move {
             let connection = builder.serve_connection(TokioIo::new(stream), front);
             tokio::pin!(connection);

@@ -223,6 +223,7 @@ impl World {
                     let item = wire::WorkItem::decode(item).expect("a work item");
                     self.receive(stream, item);
                 }
+                Effect::Report { .. } | Effect::End { .. } => panic!("nothing is bounded here"),
                 Effect::Answer { waiter, answer } => {
                     let (id, until) = self.waiters.remove(&waiter).expect("somebody waits");
                     match answer {

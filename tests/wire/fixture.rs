@@ -98,6 +98,19 @@ impl Hub {
         }
     }
 
+    /// The same hub, reached at another address.
+    pub(crate) fn at_address(&self, endpoint: &str) -> Self {
+        Self { channel: channel(endpoint), endpoint: endpoint.to_owned(), ..self.clone() }
+    }
+
+    /// What the hub holds; of an emulator of the test's own only.
+    pub(crate) async fn stats(&self) -> taskhub::emulator::engine::command::Stats {
+        let emulator = self.emulator.as_ref().expect("the emulator is the test's own").lock().await;
+        let hub = emulator.as_ref().and_then(|emulator| emulator.hub(&self.name)).expect("it runs");
+        drop(emulator);
+        hub.stats().await.expect("it runs")
+    }
+
     /// The id of an instance of this test.
     pub(crate) fn id(&self, stem: &str) -> String {
         format!("{}{stem}", self.prefix)

@@ -75,7 +75,7 @@ async fn g02_a_limit_of_one_never_gets_a_second_uncompleted_item() {
 }
 
 #[tokio::test]
-async fn g02_a_limit_of_zero_means_unlimited() {
+async fn g02_a_limit_of_zero_means_the_hubs_own_which_is_large() {
     let hub = Hub::fresh().await;
     let mut worker = hub.worker().await;
     for number in 0..50 {

@@ -102,6 +102,16 @@ impl RawWorker {
         }
     }
 
+    /// The next activity, or the next turn where that comes first.
+    pub(crate) async fn activity_or_turn(&mut self) -> Result<Activity, Turn> {
+        let hub = self.hub.clone();
+        match self.next(|work| matches!(work, Work::ActivityRequest(_) | Work::OrchestratorRequest(_))).await {
+            (Work::ActivityRequest(request), token) => Ok(Activity { hub, request, token }),
+            (Work::OrchestratorRequest(request), token) => Err(Turn { hub, request, token }),
+            other => unreachable!("one of the two was asked for: {other:?}"),
+        }
+    }
+
     /// The next turn of this instance; others are kept for later.
     pub(crate) async fn turn_of(&mut self, id: &str) -> Turn {
         let mine = |work: &Work| matches!(work, Work::OrchestratorRequest(r) if r.instance_id == id);

@@ -1,5 +1,6 @@
 //! Declares the command line: flags, their environment variables and their defaults.
 
+use crate::delivery::Delivery;
 use crate::logging;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, ToSocketAddrs};
@@ -96,6 +97,9 @@ pub(crate) struct Emulator {
     /// Write the ports and the connection string as JSON to this file once the emulator is ready
     #[arg(long, env = "DTS_READY_FILE", value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+    /// How long workers are waited for.
+    #[command(flatten)]
+    pub(crate) delivery: Delivery,
 }
 
 /// A yes or no that environment variables spell in many ways.

@@ -1,6 +1,7 @@
 //! The `taskhub` command: flags to builders, and an exit code at the end.
 
 mod arguments;
+mod delivery;
 mod demo;
 mod environment;
 mod failure;

@@ -61,7 +61,7 @@ async fn start(flags: &Flags) -> Result<Emulator, Failure> {
         .health_port(flags.http_port)
         .hubs(&flags.task_hubs.0)
         .dynamic_hubs(flags.dynamic_task_hubs.0);
-    builder.start().await.map_err(|error| match error {
+    flags.delivery.apply(builder).start().await.map_err(|error| match error {
         StartError::PortInUse { address } => Failure::PortInUse {
             host: address.ip(),
             port: address.port(),

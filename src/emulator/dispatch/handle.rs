@@ -1,13 +1,11 @@
 //! Reaches a hub from anywhere.
 
 use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, Stats, StreamId, Until, WaiterId};
+use super::items::{Items, Outlet, Partings, items};
 use crate::model::InstanceId;
 use crate::wire;
-use bytes::Bytes;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 
 type Answer = oneshot::Sender<Result<Reply, Refusal>>;
@@ -16,8 +14,9 @@ type Answer = oneshot::Sender<Result<Reply, Refusal>>;
 pub(super) enum Message {
     Ask(Command, Answer),
     Wait { waiter: WaiterId, command: Command, answer: Answer },
-    Open { stream: StreamId, offer: Box<Offer>, items: mpsc::UnboundedSender<Bytes> },
-    Close(StreamId),
+    Open { stream: StreamId, offer: Box<Offer>, outlet: Outlet },
+    Drained(StreamId),
+    Close { stream: StreamId, lost: bool },
     Forget(WaiterId),
     Stop(oneshot::Sender<()>),
 }
@@ -38,7 +37,8 @@ impl std::fmt::Debug for Message {
             Self::Ask(..) => "Ask",
             Self::Wait { .. } => "Wait",
             Self::Open { .. } => "Open",
-            Self::Close(_) => "Close",
+            Self::Drained(_) => "Drained",
+            Self::Close { .. } => "Close",
             Self::Forget(_) => "Forget",
             Self::Stop(_) => "Stop",
         })
@@ -86,7 +86,7 @@ impl Handle {
         let command = Command::Wait { waiter, id, until, payloads };
         let message = Message::Wait { waiter, command, answer };
         self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
-        let forget = Farewell(Some((self.sender.clone(), Message::Forget(waiter))));
+        let forget = Farewell { sender: self.sender.clone(), of: Some(Parting::Waiter(waiter)) };
         let reply = answered.await.unwrap_or(Err(Refusal::ShuttingDown));
         forget.not_needed();
         let Reply::State(state) = reply? else { return Ok(None) };
@@ -99,12 +99,23 @@ impl Handle {
     ///
     /// [`Refusal::ShuttingDown`] where the hub has stopped.
     pub fn open(&self, offer: Offer) -> Result<Items, Refusal> {
+        self.open_over(offer, None)
+    }
+
+    /// Opens a stream that a connection carries. When it is dropped and the connection has said nothing about its end,
+    /// the worker counts as lost, and what it held as a possible cause.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ShuttingDown`] where the hub has stopped.
+    pub fn open_over(&self, offer: Offer, partings: Option<Arc<Partings>>) -> Result<Items, Refusal> {
         let stream = StreamId(self.number());
-        let (items, receiver) = mpsc::unbounded_channel();
-        let message = Message::Open { stream, offer: Box::new(offer), items };
+        let farewell =
+            Farewell { sender: self.sender.clone(), of: Some(Parting::Stream(stream, partings)) };
+        let (outlet, items) = items(farewell);
+        let message = Message::Open { stream, offer: Box::new(offer), outlet };
         self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
-        let close = Farewell(Some((self.sender.clone(), Message::Close(stream))));
-        Ok(Items { receiver, _close: close })
+        Ok(items)
     }
 
     /// What the hub holds and who is connected.
@@ -127,40 +138,44 @@ impl Handle {
     }
 }
 
-/// A stream of encoded work items; it ends when the hub does.
+/// What is sent when this is dropped: somebody who waited, or a stream, is gone.
 #[derive(Debug)]
-pub struct Items {
-    receiver: mpsc::UnboundedReceiver<Bytes>,
-    _close: Farewell,
+pub(super) struct Farewell {
+    sender: mpsc::UnboundedSender<Message>,
+    of: Option<Parting>,
 }
 
-impl Items {
-    /// The next work item; `None` when the hub has stopped.
-    pub async fn next(&mut self) -> Option<Bytes> {
-        self.receiver.recv().await
-    }
-
-    /// Polls for the next work item.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        Pin::new(&mut self.receiver).poll_recv(cx)
-    }
-}
-
-/// A message that is sent when this is dropped.
 #[derive(Debug)]
-struct Farewell(Option<(mpsc::UnboundedSender<Message>, Message)>);
+enum Parting {
+    Waiter(WaiterId),
+    Stream(StreamId, Option<Arc<Partings>>),
+}
 
 impl Farewell {
     fn not_needed(mut self) {
-        self.0 = None;
+        self.of = None;
+    }
+
+    /// The reader of a stream has taken something, and the hub wanted to know.
+    pub(super) fn tell_drained(&self) {
+        if let Some(Parting::Stream(stream, _)) = &self.of {
+            // A hub that has stopped needs no word.
+            let _ = self.sender.send(Message::Drained(*stream));
+        }
     }
 }
 
 impl Drop for Farewell {
     fn drop(&mut self) {
-        if let Some((sender, message)) = self.0.take() {
-            // A hub that has stopped needs no farewell.
-            let _ = sender.send(message);
-        }
+        let message = match self.of.take() {
+            None => return,
+            Some(Parting::Waiter(waiter)) => Message::Forget(waiter),
+            Some(Parting::Stream(stream, None)) => Message::Close { stream, lost: false },
+            Some(Parting::Stream(stream, Some(partings))) => {
+                Message::Close { stream, lost: !partings.are_said() }
+            }
+        };
+        // A hub that has stopped needs no farewell.
+        let _ = self.sender.send(message);
     }
 }

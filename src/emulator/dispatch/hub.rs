@@ -1,6 +1,7 @@
 //! Steps a hub: a batch of inputs in, what to do outside out.
 
 use super::handle::Message;
+use super::items::Outlet;
 use super::log::Log;
 use crate::emulator::engine::command::{Command, Effect, Refusal, Reply, StreamId, WaiterId};
 use crate::emulator::engine::{Config, Engine};
@@ -10,19 +11,19 @@ use bytes::Bytes;
 use prost::Message as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// One hub: its engine, its store, and the ends of the channels that lead outside.
 pub struct Hub {
     engine: Engine,
     store: Box<dyn Store>,
     log: Log,
-    streams: BTreeMap<StreamId, Outlet>,
+    streams: BTreeMap<StreamId, Open>,
     waiters: BTreeMap<WaiterId, oneshot::Sender<Result<Reply, Refusal>>>,
 }
 
-struct Outlet {
-    items: mpsc::UnboundedSender<Bytes>,
+struct Open {
+    outlet: Outlet,
     last: Timestamp,
 }
 
@@ -93,15 +94,18 @@ impl Hub {
                     }
                     answered => replies.push((answer, answered)),
                 },
-                Message::Open { stream, offer, items } => {
+                Message::Open { stream, offer, outlet } => {
                     let command = Command::OpenStream { stream, offer };
                     // Opening a stream is never refused.
                     drop(self.engine.handle(command, now));
-                    self.streams.insert(stream, Outlet { items, last: now });
+                    self.streams.insert(stream, Open { outlet, last: now });
                 }
-                Message::Close(stream) => {
+                Message::Drained(stream) => self.report(stream, now),
+                Message::Close { stream, lost } => {
                     self.streams.remove(&stream);
-                    drop(self.engine.handle(Command::CloseStream { stream }, now));
+                    let command =
+                        if lost { Command::LoseStream { stream } } else { Command::CloseStream { stream } };
+                    drop(self.engine.handle(command, now));
                 }
                 Message::Forget(waiter) => {
                     self.waiters.remove(&waiter);
@@ -110,14 +114,24 @@ impl Hub {
                 Message::Stop(stopped) => done.push(stopped),
             }
         }
-        self.engine.settle(now);
-        self.store.commit(self.engine.take_records())?;
-        // Stored: from here on it may be felt outside.
-        for notice in self.engine.take_notices() {
-            self.log.tell(&notice, now);
-        }
-        for effect in self.engine.take_effects() {
-            self.perform(effect, now);
+        loop {
+            self.engine.settle(now);
+            self.store.commit(self.engine.take_records())?;
+            // Stored: from here on it may be felt outside.
+            for notice in self.engine.take_notices() {
+                self.log.tell(&notice, now);
+            }
+            let mut behind = Vec::new();
+            for effect in self.engine.take_effects() {
+                behind.extend(self.perform(effect, now));
+            }
+            if behind.is_empty() {
+                break;
+            }
+            // A stream that has drained meanwhile gets what it was refused a moment ago.
+            for stream in behind {
+                self.report(stream, now);
+            }
         }
         for (reply, answer) in replies {
             // Whoever asked may be gone.
@@ -129,13 +143,27 @@ impl Hub {
         Ok(())
     }
 
-    fn perform(&mut self, effect: Effect, now: Timestamp) {
+    /// Says to the engine what a worker has taken; where it is nothing, the stream says so when that changes.
+    fn report(&mut self, stream: StreamId, now: Timestamp) {
+        if let Some(bytes) = self.streams.get(&stream).and_then(|open| open.outlet.report()) {
+            drop(self.engine.handle(Command::Drained { stream, bytes }, now));
+        }
+    }
+
+    /// Performs an effect; the stream of which a report is wanted, if it was that.
+    fn perform(&mut self, effect: Effect, now: Timestamp) -> Option<StreamId> {
         match effect {
             Effect::Deliver { stream, item } => {
-                if let Some(outlet) = self.streams.get_mut(&stream) {
-                    outlet.last = now;
-                    // A receiver that is gone says so with a message of its own, which gives the work back.
-                    let _ = outlet.items.send(item);
+                if let Some(open) = self.streams.get_mut(&stream) {
+                    open.last = now;
+                    // A reader that is gone says so with a message of its own, which gives the work back.
+                    open.outlet.send(item);
+                }
+            }
+            Effect::Report { stream } => return Some(stream),
+            Effect::End { stream } => {
+                if let Some(open) = self.streams.remove(&stream) {
+                    open.outlet.give_up();
                 }
             }
             Effect::Answer { waiter, answer } => {
@@ -144,6 +172,7 @@ impl Hub {
                 }
             }
         }
+        None
     }
 
     /// Sends a health ping to every stream that has been silent for `silence`, and says when the next one may be due.
@@ -152,12 +181,12 @@ impl Hub {
         let request = Some(Request::HealthPing(HealthPing {}));
         let ping: Bytes = WorkItem { request, ..WorkItem::default() }.encode_to_vec().into();
         let mut longest_silent = now;
-        for outlet in self.streams.values_mut() {
-            if now.since(outlet.last) >= silence {
-                outlet.last = now;
-                let _ = outlet.items.send(ping.clone());
+        for open in self.streams.values_mut() {
+            if now.since(open.last) >= silence {
+                open.last = now;
+                open.outlet.send(ping.clone());
             }
-            longest_silent = longest_silent.min(outlet.last);
+            longest_silent = longest_silent.min(open.last);
         }
         longest_silent.plus(silence)
     }

@@ -71,6 +71,9 @@ impl Log {
             | Notice::Broke { .. }
             | Notice::NotRewound { .. }
             | Notice::EventForEntity { .. }
+            | Notice::StreamGivenUp { .. }
+            | Notice::LeaseRanOut { .. }
+            | Notice::KillsWorkers { .. }
             | Notice::Skipped { .. }
             | Notice::Nonsense { .. } => self.warn(notice, now),
         }
@@ -169,6 +172,19 @@ impl Log {
                     "an event for an entity is not delivered"
                 );
             }
+            Notice::StreamGivenUp { worker, .. } => {
+                let hint = "it does not read its stream of work items; others get what it held";
+                let worker = worker.as_deref();
+                tracing::warn!(hub, worker, left_out, hint, "a worker's stream was given up");
+            }
+            Notice::LeaseRanOut { kind, id, stream } => {
+                let (kind, instance, stream) = (said(*kind), id.as_str(), stream.0);
+                tracing::warn!(hub, kind, instance, stream, left_out, "a work item was not answered in time");
+            }
+            Notice::KillsWorkers { kind, id, times } => {
+                let (kind, instance) = (said(*kind), id.as_str());
+                tracing::warn!(hub, kind, instance, times, left_out, "workers die of a work item; it has failed");
+            }
             Notice::Skipped { id, what } => {
                 tracing::warn!(hub, id = id.as_str(), what, left_out, "a part of an answer was left out");
             }
@@ -205,6 +221,11 @@ fn cause(notice: &Notice) -> Option<String> {
         Notice::EventForEntity { id, .. } => {
             format!("event for {}", id.entity_name().unwrap_or_else(|| id.as_str()))
         }
+        Notice::StreamGivenUp { worker, .. } => {
+            format!("unread {}", worker.as_deref().unwrap_or_default())
+        }
+        Notice::LeaseRanOut { kind, id, .. } => format!("held {} {}", said(*kind), group(id)),
+        Notice::KillsWorkers { kind, id, .. } => format!("kills {} {}", said(*kind), group(id)),
         Notice::Skipped { id, what } => format!("skipped {} {what}", group(id)),
         Notice::Nonsense { kind, what, .. } => format!("nonsense {} {what}", said(*kind)),
         Notice::InstanceStarted { .. }

@@ -138,6 +138,19 @@ pub enum Command {
         /// Which stream.
         stream: StreamId,
     },
+    /// A stream's connection broke without a word, as it does when its worker dies: what it holds goes back, and may be
+    /// what the worker died of. Answered with [`Reply::Done`], always.
+    LoseStream {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// A worker has read so much of its stream since an [`Effect::Report`]. Answered with [`Reply::Done`], always.
+    Drained {
+        /// Which stream.
+        stream: StreamId,
+        /// How many bytes of work items its worker took since the last report, or since the stream began.
+        bytes: usize,
+    },
     /// A turn's answer (`CompleteOrchestratorTask`). Answered with [`Reply::Done`].
     CompleteTurn(Box<wire::OrchestratorResponse>),
     /// An activity's answer (`CompleteActivityTask`). Answered with [`Reply::Done`].
@@ -211,6 +224,16 @@ pub enum Effect {
         stream: StreamId,
         /// An encoded `wire::WorkItem`.
         item: Bytes,
+    },
+    /// Say with [`Command::Drained`] what the worker has taken from its stream, now or as soon as it takes something.
+    Report {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// End a stream whose worker does not read it: it is closed here already.
+    End {
+        /// Which stream.
+        stream: StreamId,
     },
     /// Answer somebody who waits.
     Answer {
@@ -457,6 +480,9 @@ pub enum Refusal {
         /// The instance.
         id: InstanceId,
     },
+    /// The stream was not read for too long.
+    #[error("the worker did not read its stream of work items for too long; connect again, and read it")]
+    NotRead,
     /// The hub is shutting down.
     #[error("the task hub is shutting down")]
     ShuttingDown,

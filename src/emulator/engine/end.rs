@@ -50,22 +50,17 @@ impl Engine {
         let event = event::execution_terminated(now, output.clone(), recursive);
         self.deliver(id, Kind::ExecutionTerminated, &event, now);
         if unbegun {
-            self.end_by_decree(id, output, recursive, now);
+            self.end_by_decree(id, terminated(output, now), recursive, now);
         }
         Ok(Reply::Done)
     }
 
     /// Ends an instance without a worker, with everything in its inbox in its history.
-    pub(super) fn end_by_decree(
-        &mut self,
-        id: &InstanceId,
-        output: Option<String>,
-        recursive: bool,
-        now: Timestamp,
-    ) {
+    pub(super) fn end_by_decree(&mut self, id: &InstanceId, end: End, recursive: bool, now: Timestamp) {
         let Some(instance) = self.instances.get(id) else { return };
-        let end = End { status: Status::Terminated, output: output.clone(), failure: None, at: now };
-        let completed = event::execution_completed(event::ARRIVED, now, end.status, output, None);
+        let failure = end.failure.as_deref().cloned();
+        let completed =
+            event::execution_completed(event::ARRIVED, now, end.status, end.output.clone(), failure);
         let commit = Commit {
             at: now,
             turn_at: now.max(instance.clock),
@@ -80,6 +75,11 @@ impl Engine {
         self.put(Record::Committed { id: id.clone(), commit: Box::new(commit) });
         self.after_end(id, &end, recursive);
     }
+}
+
+/// The end of an instance that was terminated.
+pub(super) fn terminated(output: Option<String>, now: Timestamp) -> End {
+    End { status: Status::Terminated, output, failure: None, at: now }
 }
 
 /// What a parent hears of its child's end: a failure always has details, several SDKs fall over one without

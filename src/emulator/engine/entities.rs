@@ -90,7 +90,7 @@ impl Engine {
         result
     }
 
-    fn absorb(&mut self, decision: Decision, now: Timestamp) {
+    pub(super) fn absorb(&mut self, decision: Decision, now: Timestamp) {
         // The entities have applied their changes already; here they are kept.
         self.records.extend(decision.changes.into_iter().map(Record::Entity));
         for (caller, event) in decision.answers {
@@ -150,7 +150,12 @@ impl Engine {
 
     pub(super) fn ready_batch(&mut self, id: &InstanceId) {
         let class = self.batch_class(id);
-        self.work.push(Waiting { work: Work::Batch(id.clone()), class, avoid: None });
+        let waiting = Waiting { work: Work::Batch(id.clone()), class, avoid: None };
+        if self.suspects.are_with(&waiting.work) {
+            self.suspects.waiting.push_back(waiting);
+        } else {
+            self.work.push(waiting);
+        }
     }
 
     /// Takes the answer to an entity's batch (wire-semantics C.12). Its token is the only thing that names it.

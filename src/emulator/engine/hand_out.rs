@@ -6,6 +6,7 @@ use super::instance::Stage;
 use super::lease::{Found, Held, LeaseId};
 use super::notice::{Listening, Notice};
 use super::record::Settles;
+use super::suspects::Verdict;
 use super::timers::TimerKey;
 use super::turn::{activity_item, batch_item};
 use super::worklist::{ClassId, Waiting, Work};
@@ -18,11 +19,22 @@ const FIRST_REST: Duration = Duration::from_millis(100);
 
 /// Why work comes back.
 #[derive(Debug, Clone, Copy)]
-enum Why {
+pub(super) enum Why {
     /// Its worker gave it back: no answer of that one counts any more.
     GivenBack,
     /// Its worker is gone: an answer that still arrives counts until somebody else has the work.
     Lost,
+}
+
+/// How a stream came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// Its worker ended it, or said farewell to the connection.
+    Orderly,
+    /// Its connection broke without a word: the worker may have died of what it held.
+    Lost,
+    /// The worker did not read it: it was given up.
+    GivenUp,
 }
 
 impl Engine {
@@ -46,11 +58,19 @@ impl Engine {
             }
         }
         self.fire_entities(now);
+        self.expire(now);
+        self.end_watch(now);
         while let Some(mut waiting) = self.work.due(now) {
             if self.set_stage(&waiting.work, Stage::Resting, Stage::Ready) {
                 // Somebody of another name may have the id since this was put off.
                 waiting.class = self.class_of(&waiting.work).unwrap_or(waiting.class);
-                self.work.push_front(waiting);
+                if self.suspects.are_with(&waiting.work) {
+                    self.suspects.waiting.push_back(waiting);
+                } else {
+                    self.work.push_front(waiting);
+                }
+            } else {
+                self.suspects.clear(&waiting.work);
             }
         }
     }
@@ -116,7 +136,9 @@ impl Engine {
     fn hand_one(&mut self, class: ClassId, now: Timestamp) -> bool {
         let Some(first) = self.work.first(class) else { return false };
         if !self.is_ready(&first.work, class) {
-            self.work.take(class);
+            if let Some(stale) = self.work.take(class) {
+                self.suspects.clear(&stale.work);
+            }
             return true;
         }
         let keeper = match &first.work {
@@ -127,36 +149,56 @@ impl Engine {
         let named = self.work.named(class).clone();
         let Some(stream) = self.streams.pick(class, &named, keeper, avoid) else { return false };
         let Some(Waiting { work, .. }) = self.work.take(class) else { return false };
-        if let Some(orphan) = self.orphans.remove(&work) {
-            self.leases.supersede(orphan);
-        }
-        let handed = match &work {
-            Work::Turn(id) => self.turn_for(stream, id, now),
-            Work::Activity(id, task) => self.activity_for(stream, id, *task),
-            Work::Batch(id) => self.batch_for(stream, id),
-        };
-        if let Some((lease, item)) = handed {
-            self.set_stage(&work, Stage::Ready, Stage::Out(lease));
-            self.streams.hand(stream, named.kind, lease);
-            self.note_handed_out(stream, lease, item.len(), now);
-            self.effects.push(Effect::Deliver { stream, item });
-        }
+        self.hand(stream, &work, named.kind, now);
         true
     }
 
-    fn activity_for(&mut self, stream: StreamId, id: &InstanceId, task: i32) -> Option<(LeaseId, Bytes)> {
+    /// Hands a piece of work to a stream; its lease, if it was still there to be handed out.
+    pub(super) fn hand(
+        &mut self,
+        stream: StreamId,
+        work: &Work,
+        kind: WorkKind,
+        now: Timestamp,
+    ) -> Option<LeaseId> {
+        if let Some(orphan) = self.orphans.remove(work) {
+            self.leases.supersede(orphan);
+        }
+        let (lease, item) = match work {
+            Work::Turn(id) => self.turn_for(stream, id, now),
+            Work::Activity(id, task) => self.activity_for(stream, id, *task, now),
+            Work::Batch(id) => self.batch_for(stream, id, now),
+        }?;
+        self.set_stage(work, Stage::Ready, Stage::Out(lease));
+        if self.streams.hand(stream, kind, lease, item.len()) {
+            self.fell_behind(stream, now);
+        }
+        self.note_handed_out(stream, lease, item.len(), now);
+        self.effects.push(Effect::Deliver { stream, item });
+        Some(lease)
+    }
+
+    fn activity_for(
+        &mut self,
+        stream: StreamId,
+        id: &InstanceId,
+        task: i32,
+        now: Timestamp,
+    ) -> Option<(LeaseId, Bytes)> {
         let (number, token) = self.leases.next();
         let instance = self.instances.get(id)?;
         let item = activity_item(&instance.activities.get(&task)?.request, &token);
         let execution = instance.execution.clone();
-        self.leases.give(stream, Held::Activity { id: id.clone(), execution, task });
+        self.leases.give(stream, Held::Activity { id: id.clone(), execution, task }, now);
         Some((number, item))
     }
 
-    fn batch_for(&mut self, stream: StreamId, id: &InstanceId) -> Option<(LeaseId, Bytes)> {
+    fn batch_for(&mut self, stream: StreamId, id: &InstanceId, now: Timestamp) -> Option<(LeaseId, Bytes)> {
         let (lease, token) = self.leases.next();
-        let batch = self.entities.hand_out(id, self.config.batch)?;
-        self.leases.give(stream, Held::Batch { id: id.clone(), number: batch.number });
+        // One operation at a time of an entity under suspicion: so the one is found that kills its workers.
+        let alone = !self.suspects.are_none() && self.suspects.are_with(&Work::Batch(id.clone()));
+        let batch = self.entities.hand_out(id, if alone { 1 } else { self.config.batch })?;
+        self.leases.give(stream, Held::Batch { id: id.clone(), number: batch.number }, now);
         Some((lease, batch_item(&batch.request, &token)))
     }
 
@@ -175,7 +217,7 @@ impl Engine {
     }
 
     /// Moves work from one stage to another; whether it was in that stage.
-    fn set_stage(&mut self, work: &Work, from: Stage, to: Stage) -> bool {
+    pub(super) fn set_stage(&mut self, work: &Work, from: Stage, to: Stage) -> bool {
         let stage = match work {
             Work::Turn(id) => self.instances.get_mut(id).map(|instance| &mut instance.stage),
             Work::Activity(id, task) => {
@@ -206,10 +248,18 @@ impl Engine {
 
     /// A stream has ended: what it held is offered to others, before what was not out yet. An answer that still
     /// arrives counts until then.
-    pub(super) fn close_stream(&mut self, stream: StreamId, now: Timestamp) -> Reply {
-        let worker = self.streams.get(stream).and_then(|found| found.offer.worker.clone());
+    pub(super) fn close_stream(&mut self, stream: StreamId, departure: Departure, now: Timestamp) -> Reply {
+        // One that was given up ends a second time when its connection lets go of it.
+        let Some(found) = self.streams.get(stream) else { return Reply::Done };
+        let worker = found.offer.worker.clone();
         let held = self.streams.close(stream);
         self.note_broken(stream, worker.as_deref(), now);
+        self.stalled.remove(&stream);
+        self.quarantine_lost(stream);
+        let accused = self.suspects_among(&held, departure, now);
+        if departure == Departure::Lost && held.is_empty() {
+            self.suspects.forgive_all();
+        }
         self.note(Listening::Lives, || Notice::WorkerLeft { stream, worker, held: held.len() });
         for lease in held.into_iter().rev() {
             let Some(found) = self.leases.get_mut(lease) else { continue };
@@ -218,14 +268,21 @@ impl Engine {
                 self.leases.supersede(lease);
                 continue;
             };
+            let rest = match self.judge(&work, lease, accused.as_ref()) {
+                Verdict::Fails(times) => {
+                    self.fail_lost(work, lease, times, now);
+                    continue;
+                }
+                Verdict::Again(rest) => rest.min(self.config.longest_rest).max(self.config.grace),
+            };
             self.orphans.insert(work.clone(), lease);
             let waiting = Waiting { work, class, avoid: None };
-            if self.config.grace.is_zero() {
+            if rest.is_zero() {
                 self.set_stage(&waiting.work, Stage::Out(lease), Stage::Ready);
                 self.work.push_front(waiting);
             } else {
                 self.set_stage(&waiting.work, Stage::Out(lease), Stage::Resting);
-                self.work.put_off(now.plus(self.config.grace), waiting);
+                self.work.put_off(now.plus(rest), waiting);
             }
         }
         Reply::Done
@@ -254,7 +311,7 @@ impl Engine {
     }
 
     /// The work that a lease is about, if it is still wanted; an entity's batch is given back on the way.
-    fn work_of(&mut self, lease: LeaseId, why: Why) -> Option<(Work, ClassId)> {
+    pub(super) fn work_of(&mut self, lease: LeaseId, why: Why) -> Option<(Work, ClassId)> {
         match &self.leases.get_mut(lease)?.held {
             Held::Turn(turn) => {
                 let instance = self.instances.get_mut(&turn.id)?;
@@ -331,15 +388,13 @@ impl Engine {
     #[expect(clippy::option_option, reason = "no lease, and one whose stream is gone, are two things")]
     pub(super) fn consume(&mut self, lease: LeaseId) -> Option<Option<StreamId>> {
         let ended = self.leases.consume(lease)?;
+        if !self.suspects.are_none() {
+            self.answered(lease, &ended.held);
+        }
         if let Some(stream) = ended.stream {
             self.streams.free(stream, ended.held.kind(), lease);
         } else {
-            let work = match ended.held {
-                Held::Turn(turn) => Work::Turn(turn.id),
-                Held::Activity { id, task, .. } => Work::Activity(id, task),
-                Held::Batch { id, .. } => Work::Batch(id),
-            };
-            self.orphans.remove(&work);
+            self.orphans.remove(&ended.held.work());
         }
         Some(ended.stream)
     }

@@ -2,8 +2,10 @@
 
 use super::chunks::Chunks;
 use super::command::{StreamId, WorkKind};
+use super::worklist::Work;
 use crate::model::{ExecutionId, InstanceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// The number of a lease; never used twice in a life of the hub.
 pub(super) type LeaseId = u64;
@@ -14,6 +16,8 @@ pub(super) struct Lease {
     /// Who holds it; `None` since its stream has ended: an answer still counts until somebody else has the work.
     pub(super) stream: Option<StreamId>,
     pub(super) held: Held,
+    /// When it was handed out.
+    pub(super) given: Timestamp,
 }
 
 /// What is held, and what its answer is about.
@@ -61,6 +65,15 @@ impl Held {
             Self::Batch { .. } => WorkKind::Batch,
         }
     }
+
+    /// The piece of work that is held.
+    pub(super) fn work(&self) -> Work {
+        match self {
+            Self::Turn(turn) => Work::Turn(turn.id.clone()),
+            Self::Activity { id, task, .. } => Work::Activity(id.clone(), *task),
+            Self::Batch { id, .. } => Work::Batch(id.clone()),
+        }
+    }
 }
 
 /// What a token is found to be.
@@ -77,10 +90,35 @@ pub(super) enum Found {
 /// Consumed tokens that are remembered, so that a call sent twice is not an error.
 const REMEMBERED: usize = 20_000;
 
+/// How many answered leases a queue of deadlines may hold beside twice the live ones.
+const PASSED_OVER: usize = 1_024;
+
+/// How long a worker may hold work before another stream gets it; `None` for as long as its stream lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseTimes {
+    /// A turn: the orchestrator only computes in it.
+    pub turns: Option<Duration>,
+    /// An activity or an entity's batch, which may lawfully run for hours.
+    pub others: Option<Duration>,
+}
+
+impl LeaseTimes {
+    fn of(self, kind: WorkKind) -> Option<Duration> {
+        match kind {
+            WorkKind::Turn => self.turns,
+            WorkKind::Activity | WorkKind::Batch => self.others,
+        }
+    }
+}
+
 /// Every lease of a hub.
 #[derive(Debug)]
 pub(super) struct Leases {
     life: String,
+    times: LeaseTimes,
+    /// Leases by the moment they run out. Those of one queue last equally long, so the queue is in order by itself; a
+    /// lease that was answered is passed over when its moment comes.
+    running_out: [VecDeque<(Timestamp, LeaseId)>; 2],
     given: LeaseId,
     live: BTreeMap<LeaseId, Lease>,
     consumed: VecDeque<LeaseId>,
@@ -88,8 +126,16 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    pub(super) fn new(life: String) -> Self {
-        Self { life, given: 0, live: BTreeMap::new(), consumed: VecDeque::new(), recent: BTreeSet::new() }
+    pub(super) fn new(life: String, times: LeaseTimes) -> Self {
+        Self {
+            life,
+            times,
+            running_out: Default::default(),
+            given: 0,
+            live: BTreeMap::new(),
+            consumed: VecDeque::new(),
+            recent: BTreeSet::new(),
+        }
     }
 
     /// The number that [`Leases::give`] gives next, and its token.
@@ -98,10 +144,50 @@ impl Leases {
         (id, format!("{}:{id:x}", self.life))
     }
 
-    pub(super) fn give(&mut self, stream: StreamId, held: Held) -> LeaseId {
+    pub(super) fn give(&mut self, stream: StreamId, held: Held, now: Timestamp) -> LeaseId {
         self.given += 1;
-        self.live.insert(self.given, Lease { stream: Some(stream), held });
+        if let Some(time) = self.times.of(held.kind()) {
+            let queue = &mut self.running_out[usize::from(held.kind() != WorkKind::Turn)];
+            queue.push_back((now.plus(time), self.given));
+            // One lease that lasts keeps the answered ones behind it; they must not pile up.
+            if queue.len() > 2 * self.live.len() + PASSED_OVER {
+                queue.retain(|(_, id)| self.live.contains_key(id) || *id == self.given);
+            }
+        }
+        self.live.insert(self.given, Lease { stream: Some(stream), held, given: now });
         self.given
+    }
+
+    /// The next lease that has run out at `now`.
+    pub(super) fn run_out(&mut self, now: Timestamp) -> Option<LeaseId> {
+        for queue in &mut self.running_out {
+            while let Some(&(at, id)) = queue.front() {
+                let live = self.live.contains_key(&id);
+                if live && at > now {
+                    break;
+                }
+                queue.pop_front();
+                if live {
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
+
+    /// When the next lease runs out, or would have if it had not been answered.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.running_out.iter().filter_map(|queue| queue.front()).map(|(at, _)| *at).min()
+    }
+
+    /// How many deadlines are kept.
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        self.running_out.iter().map(VecDeque::len).sum()
+    }
+
+    pub(super) fn get(&self, id: LeaseId) -> Option<&Lease> {
+        self.live.get(&id)
     }
 
     pub(super) fn find(&self, token: &str) -> Found {

@@ -140,6 +140,31 @@ pub enum Notice {
         /// The event's name.
         event: String,
     },
+    /// A worker did not read its stream for too long: the stream was ended.
+    StreamGivenUp {
+        /// The stream.
+        stream: StreamId,
+        /// Who it said it is.
+        worker: Option<String>,
+    },
+    /// A worker has held work for too long: another stream gets it first.
+    LeaseRanOut {
+        /// The kind of work.
+        kind: WorkKind,
+        /// The instance or entity.
+        id: InstanceId,
+        /// The stream that held it.
+        stream: StreamId,
+    },
+    /// Workers died again and again of the same work: it has failed.
+    KillsWorkers {
+        /// The kind of work.
+        kind: WorkKind,
+        /// The instance or entity.
+        id: InstanceId,
+        /// How many workers it was.
+        times: u32,
+    },
     /// A part of a worker's answer could not be done, and was left out.
     Skipped {
         /// The instance or entity whose worker asked for it.
@@ -172,6 +197,9 @@ impl Notice {
             | Self::Broke { .. }
             | Self::NotRewound { .. }
             | Self::EventForEntity { .. }
+            | Self::StreamGivenUp { .. }
+            | Self::LeaseRanOut { .. }
+            | Self::KillsWorkers { .. }
             | Self::Skipped { .. }
             | Self::Nonsense { .. } => Listening::Warnings,
         }

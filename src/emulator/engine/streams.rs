@@ -11,22 +11,47 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Stream {
     pub(super) offer: Offer,
     party: PartyId,
-    /// When it last got work of each kind: who waited longest is next.
+    /// When it last got work of each kind: of streams that hold equally much, the one that waited longest is next.
     last: [u64; 3],
     pub(super) active: [usize; 3],
     pub(super) held: BTreeSet<LeaseId>,
+    /// How many uncompleted items of each kind it may hold.
+    limits: [usize; 3],
+    /// How many bytes were handed to it that its worker is not known to have taken.
+    queued: usize,
+    /// Whether it is kept free for a work item under suspicion.
+    reserved: bool,
 }
 
 impl Stream {
-    fn has_room(&self, kind: WorkKind) -> bool {
-        let limit = match kind {
-            WorkKind::Turn => self.offer.turns,
-            WorkKind::Activity => self.offer.activities,
-            WorkKind::Batch => self.offer.batches,
-        };
-        limit.is_none_or(|limit| self.active[kind as usize] < limit)
+    /// Whether it takes more work of a kind, leaving aside what it is reserved for.
+    pub(super) fn takes_more(&self, kind: WorkKind, backlog: usize) -> bool {
+        self.queued < backlog && self.active[kind as usize] < self.limits[kind as usize]
+    }
+
+    fn has_room(&self, kind: WorkKind, backlog: usize) -> bool {
+        !self.reserved && self.takes_more(kind, backlog)
+    }
+
+    fn place(&self, kind: WorkKind, id: StreamId) -> Place {
+        (self.active[kind as usize], self.last[kind as usize], id)
     }
 }
+
+/// What a stream may hold where its worker does not say, and what may wait for a worker that does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Uncompleted items of a kind.
+    pub(super) items: usize,
+    /// Bytes that were handed to the stream and that its worker has not taken.
+    pub(super) backlog: usize,
+}
+
+const KINDS: [WorkKind; 3] = [WorkKind::Turn, WorkKind::Activity, WorkKind::Batch];
+
+/// Where a stream stands among those with room: the one that holds the fewest items is next, then the one that waited
+/// longest. A worker that answers is so preferred to one that only keeps what it gets.
+type Place = (usize, u64, StreamId);
 
 type PartyId = u32;
 
@@ -35,13 +60,14 @@ type PartyId = u32;
 struct Party {
     filters: Option<wire::WorkItemFilters>,
     members: usize,
-    /// By kind of work: its streams that have room, the one that waited longest first.
-    open: [BTreeSet<(u64, StreamId)>; 3],
+    /// By kind of work: its streams that have room, the next one first.
+    open: [BTreeSet<Place>; 3],
 }
 
 /// Every connected worker of a hub.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Streams {
+    bounds: Bounds,
     all: BTreeMap<StreamId, Stream>,
     parties: BTreeMap<PartyId, Party>,
     formed: PartyId,
@@ -51,6 +77,17 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            all: BTreeMap::new(),
+            parties: BTreeMap::new(),
+            formed: 0,
+            handed: 0,
+            willing: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {
         self.all.get(&id)
     }
@@ -63,12 +100,22 @@ impl Streams {
         let mut parties = self.parties.iter();
         let found = parties.find(|(_, party)| party.filters == offer.filters).map(|(party, _)| *party);
         let party = found.unwrap_or_else(|| self.form(offer.filters.clone()));
-        let stream = Stream { offer, party, last: [self.handed; 3], active: [0; 3], held: BTreeSet::new() };
+        let limits = [offer.turns, offer.activities, offer.batches];
+        let stream = Stream {
+            limits: limits.map(|limit| limit.unwrap_or(self.bounds.items)),
+            offer,
+            party,
+            last: [self.handed; 3],
+            active: [0; 3],
+            held: BTreeSet::new(),
+            queued: 0,
+            reserved: false,
+        };
         if let Some(members) = self.parties.get_mut(&party) {
             members.members += 1;
-            for kind in [WorkKind::Turn, WorkKind::Activity, WorkKind::Batch] {
-                if stream.has_room(kind) {
-                    members.open[kind as usize].insert((stream.last[kind as usize], id));
+            for kind in KINDS {
+                if stream.has_room(kind, self.bounds.backlog) {
+                    members.open[kind as usize].insert(stream.place(kind, id));
                 }
             }
         }
@@ -87,8 +134,8 @@ impl Streams {
         let Some(stream) = self.all.remove(&id) else { return Vec::new() };
         if let Some(party) = self.parties.get_mut(&stream.party) {
             party.members -= 1;
-            for (open, last) in party.open.iter_mut().zip(stream.last) {
-                open.remove(&(last, id));
+            for kind in KINDS {
+                party.open[kind as usize].remove(&stream.place(kind, id));
             }
             if party.members == 0 {
                 self.parties.remove(&stream.party);
@@ -111,8 +158,8 @@ impl Streams {
         })
     }
 
-    /// The stream that gets the next piece of a class: `keeper` where it can, otherwise the one that waited longest,
-    /// `avoid` only where nobody else can.
+    /// The stream that gets the next piece of a class: `keeper` where it can, otherwise the one that holds the fewest,
+    /// `avoid` only where no other can.
     pub(super) fn pick(
         &mut self,
         id: ClassId,
@@ -124,21 +171,31 @@ impl Streams {
         let willing = self.willing.get(&id)?;
         if let Some(keeper) = keeper.filter(|keeper| Some(*keeper) != avoid) {
             let stream = self.all.get(&keeper);
-            if stream.is_some_and(|s| s.has_room(class.kind) && willing.contains(&s.party)) {
+            if stream.is_some_and(|s| s.has_room(class.kind, self.bounds.backlog) && willing.contains(&s.party)) {
                 return Some(keeper);
             }
         }
         let open = |party: &PartyId| self.parties.get(party).map(|party| &party.open[class.kind as usize]);
         let others = willing.iter().filter_map(open);
-        let longest = others.filter_map(|open| open.iter().find(|(_, id)| Some(*id) != avoid)).min();
-        match longest {
-            Some((_, id)) => Some(*id),
-            None => willing.iter().filter_map(open).filter_map(|open| open.first()).min().map(|(_, id)| *id),
+        let next = others.filter_map(|open| open.iter().find(|(.., id)| Some(*id) != avoid)).min();
+        match next {
+            Some((.., id)) => Some(*id),
+            None => willing.iter().filter_map(open).filter_map(|open| open.first()).min().map(|(.., id)| *id),
         }
     }
 
-    /// Books a piece of work on a stream.
-    pub(super) fn hand(&mut self, id: StreamId, kind: WorkKind, lease: LeaseId) {
+    /// The streams that would take another piece of a class, those among them that are reserved.
+    pub(super) fn able(&mut self, id: ClassId, class: &Class) -> Vec<(StreamId, &Stream)> {
+        let (kind, backlog) = (class.kind, self.bounds.backlog);
+        let willing = self.willing(id, class).to_vec();
+        let able =
+            |stream: &Stream| stream.takes_more(kind, backlog) && willing.contains(&stream.party);
+        self.all.iter().filter(|(_, stream)| able(stream)).map(|(id, stream)| (*id, stream)).collect()
+    }
+
+    /// Books a piece of work of so many bytes on a stream. Whether the stream is now behind: it gets no more until its
+    /// worker has taken something.
+    pub(super) fn hand(&mut self, id: StreamId, kind: WorkKind, lease: LeaseId, bytes: usize) -> bool {
         self.handed += 1;
         let handed = self.handed;
         self.change(id, kind, |stream| {
@@ -146,6 +203,28 @@ impl Streams {
             stream.active[kind as usize] += 1;
             stream.last[kind as usize] = handed;
         });
+        let backlog = self.bounds.backlog;
+        let Some(stream) = self.all.get(&id) else { return false };
+        if stream.queued.saturating_add(bytes) >= backlog {
+            self.change_all(id, |stream| stream.queued = stream.queued.saturating_add(bytes));
+            return true;
+        }
+        // The same place among the open streams as before.
+        if let Some(stream) = self.all.get_mut(&id) {
+            stream.queued += bytes;
+        }
+        false
+    }
+
+    /// A worker has taken so many bytes from its stream. Whether the stream is still behind.
+    pub(super) fn taken(&mut self, id: StreamId, bytes: usize) -> bool {
+        self.change_all(id, |stream| stream.queued = stream.queued.saturating_sub(bytes));
+        self.all.get(&id).is_some_and(|stream| stream.queued >= self.bounds.backlog)
+    }
+
+    /// Keeps a stream free for one work item, or opens it to all again.
+    pub(super) fn reserve(&mut self, id: StreamId, reserved: bool) {
+        self.change_all(id, |stream| stream.reserved = reserved);
     }
 
     /// Takes a piece of work off a stream: it is done, or given back.
@@ -161,10 +240,25 @@ impl Streams {
         let Some(stream) = self.all.get_mut(&id) else { return };
         let Some(party) = self.parties.get_mut(&stream.party) else { return };
         let open = &mut party.open[kind as usize];
-        open.remove(&(stream.last[kind as usize], id));
+        open.remove(&stream.place(kind, id));
         change(stream);
-        if stream.has_room(kind) {
-            open.insert((stream.last[kind as usize], id));
+        if stream.has_room(kind, self.bounds.backlog) {
+            open.insert(stream.place(kind, id));
+        }
+    }
+
+    /// Changes what decides over all kinds of work at once.
+    fn change_all(&mut self, id: StreamId, change: impl FnOnce(&mut Stream)) {
+        let Some(stream) = self.all.get_mut(&id) else { return };
+        let Some(party) = self.parties.get_mut(&stream.party) else { return };
+        for kind in KINDS {
+            party.open[kind as usize].remove(&stream.place(kind, id));
+        }
+        change(stream);
+        for kind in KINDS {
+            if stream.has_room(kind, self.bounds.backlog) {
+                party.open[kind as usize].insert(stream.place(kind, id));
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Tells the engine's stories: a client and a worker that are values, and a clock that stands still.
 
+mod delivery;
 mod fixture;
 mod notices;
+mod poison;
 mod rests;
 mod turns;

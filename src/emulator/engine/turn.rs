@@ -81,7 +81,7 @@ impl Engine {
             terminates: news.terminates,
             chunks: Chunks::default(),
         };
-        self.leases.give(stream, Held::Turn(held));
+        self.leases.give(stream, Held::Turn(held), now);
         Some((number, item))
     }
 }

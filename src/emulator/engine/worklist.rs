@@ -27,6 +27,15 @@ pub(super) enum Work {
     Batch(InstanceId),
 }
 
+impl Work {
+    /// The instance or entity that it is of.
+    pub(super) fn subject(&self) -> &InstanceId {
+        match self {
+            Self::Turn(id) | Self::Activity(id, _) | Self::Batch(id) => id,
+        }
+    }
+}
+
 /// A piece of work that waits to be handed out.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {

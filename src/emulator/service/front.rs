@@ -4,6 +4,7 @@ use super::Service;
 use super::blame;
 use super::encoded::Encoded;
 use super::streams::WorkItems;
+use crate::emulator::dispatch::Partings;
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarServiceServer};
 use bytes::Bytes;
 use futures_util::stream::{self, Iter};
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use tonic::body::Body;
 use tonic::server::{Grpc, ServerStreamingService};
 use tonic::{Request as Asked, Response as Answer, Status};
@@ -29,7 +31,9 @@ pub(in crate::emulator) struct Front<H> {
     health: H,
     max_message: usize,
     /// Said to HTTP/1.1 clients: where health is.
-    hint: std::sync::Arc<str>,
+    hint: Arc<str>,
+    /// What the connection says about its end.
+    partings: Arc<Partings>,
 }
 
 impl<H> Front<H>
@@ -44,8 +48,10 @@ where
         let generated = TaskHubSidecarServiceServer::new(service.clone())
             .max_decoding_message_size(max_message)
             .max_encoding_message_size(usize::MAX);
-        Self { service, generated, health, max_message, hint: hint.into() }
+        let partings = Arc::default();
+        Self { service, generated, health, max_message, hint: hint.into(), partings }
     }
+
 
     fn grpc<T: prost::Message + Default + Send + 'static>(&self) -> Grpc<Encoded<T>> {
         Grpc::new(Encoded::default()).apply_max_message_size_config(Some(self.max_message), Some(usize::MAX))
@@ -71,7 +77,7 @@ where
         }
         match request.uri().path() {
             WORK_ITEMS => {
-                let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service.clone()));
+                let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service.clone(), self.partings.clone()));
                 Box::pin(async move { Ok(blame::sender(grpc.server_streaming(items, request).await)) })
             }
             HISTORY => {
@@ -91,6 +97,13 @@ where
     }
 }
 
+impl<H: Clone> Front<H> {
+    /// The same for one connection, which says about its end what `partings` keep.
+    pub(in crate::emulator) fn over(&self, partings: Arc<Partings>) -> Self {
+        Self { partings, ..self.clone() }
+    }
+}
+
 /// What a browser or `curl` gets: scripts use any answer on this port as "it is up".
 fn not_grpc(hint: &str) -> Response<Body> {
     let text = format!("This port of a taskhub emulator speaks gRPC over HTTP/2 without TLS. {hint}\n");
@@ -102,7 +115,7 @@ fn not_grpc(hint: &str) -> Response<Body> {
 }
 
 #[derive(Clone)]
-struct ServeWorkItems(Service);
+struct ServeWorkItems(Service, Arc<Partings>);
 
 impl ServerStreamingService<wire::GetWorkItemsRequest> for ServeWorkItems {
     type Response = Bytes;
@@ -111,7 +124,7 @@ impl ServerStreamingService<wire::GetWorkItemsRequest> for ServeWorkItems {
 
     fn call(&mut self, request: Asked<wire::GetWorkItemsRequest>) -> Self::Future {
         let (metadata, _, message) = request.into_parts();
-        std::future::ready(self.0.work_items(metadata.as_ref(), message).map(Answer::new))
+        std::future::ready(self.0.work_items(metadata.as_ref(), message, self.1.clone()).map(Answer::new))
     }
 }
 

@@ -16,7 +16,7 @@ impl From<Refusal> for Status {
                 Self::invalid_argument(message)
             }
             Refusal::WrongStatus { .. } => Self::failed_precondition(message),
-            Refusal::ShuttingDown => Self::unavailable(message),
+            Refusal::ShuttingDown | Refusal::NotRead => Self::unavailable(message),
         }
     }
 }

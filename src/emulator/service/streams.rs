@@ -2,7 +2,7 @@
 
 use super::metadata::Sdk;
 use super::{Service, metadata};
-use crate::emulator::dispatch::Items;
+use crate::emulator::dispatch::{Items, Partings};
 use crate::emulator::engine::command::{Command, Offer, Reply};
 use crate::model::InstanceId;
 use crate::wire;
@@ -11,6 +11,7 @@ use futures_util::stream::Stream;
 use http::HeaderMap;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::Status;
 
@@ -31,12 +32,11 @@ impl Stream for WorkItems {
             return Poll::Ready(None);
         }
         match self.items.poll_next(cx) {
-            Poll::Ready(Some(item)) => Poll::Ready(Some(Ok(item))),
-            Poll::Ready(None) => {
+            Poll::Ready(Ok(item)) => Poll::Ready(Some(Ok(item))),
+            Poll::Ready(Err(end)) => {
                 self.ended = true;
                 // Never CANCELLED: some workers take that as "stop for good" (wire-semantics A.6, rule 4).
-                let status = Status::unavailable("the task hub is shutting down; connect again");
-                Poll::Ready(Some(Err(status)))
+                Poll::Ready(Some(Err(end.into())))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -49,10 +49,11 @@ impl Service {
         &self,
         headers: &HeaderMap,
         request: wire::GetWorkItemsRequest,
+        partings: Arc<Partings>,
     ) -> Result<WorkItems, Status> {
         let hub = self.hubs.of(headers)?;
         let sdk = metadata::sdk(headers);
-        // Zero and less mean that no limit is given (wire-semantics A.6). To Python's worker zero turns or activities are
+        // Zero and less mean that no limit is given (wire-semantics A.6): the hub has one of its own for those. To Python's worker zero turns or activities are
         // none, and it never gives a limit for entities; Go's published worker answers no entity item at all (R93, R94).
         let limit = |given: i32, zero: Option<usize>| usize::try_from(given).ok().filter(|l| *l > 0).or(zero);
         let named = Some(request.worker_instance_id.clone()).filter(|name| !name.is_empty());
@@ -73,7 +74,7 @@ impl Service {
                     && filters.entities.is_empty())
             }),
         };
-        Ok(WorkItems { items: hub.open(offer)?, ended: false })
+        Ok(WorkItems { items: hub.open_over(offer, Some(partings))?, ended: false })
     }
 
     /// `StreamInstanceHistory`, in chunks.

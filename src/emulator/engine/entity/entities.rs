@@ -183,6 +183,33 @@ impl Entities {
         }
     }
 
+    /// How many operations of an entity wait, those that are out among them.
+    pub fn backlog(&self, id: &InstanceId) -> usize {
+        self.all.get(id).map_or(0, Entity::backlog)
+    }
+
+    /// Fails the calls among what was out, and keeps the signals. Whether anything is left; it is ready from now on, and
+    /// when it is handed out is the caller's.
+    pub fn fail_calls(
+        &mut self,
+        id: &InstanceId,
+        failed: &wire::TaskFailureDetails,
+        now: Timestamp,
+        decision: &mut Decision,
+    ) -> bool {
+        let Some(entity) = self.all.get(id) else { return false };
+        let (Stage::Out { operations, .. } | Stage::Lost { operations, .. }) = entity.stage else {
+            return false;
+        };
+        let calls: Vec<Operation> =
+            entity.eligible().take(operations).filter(|o| o.awaited().is_some()).cloned().collect();
+        for call in &calls {
+            batch::answer_call(call, Err(failed.clone()), now, decision);
+        }
+        self.give_up(id, operations, Timestamp::from_micros(i64::MAX), now, decision);
+        self.offer(id)
+    }
+
     /// Deletes an entity: state, lock and operations. Whoever waits for an operation hears that it failed. Whether there
     /// was anything to delete.
     pub fn purge(&mut self, id: &InstanceId, now: Timestamp, decision: &mut Decision) -> bool {

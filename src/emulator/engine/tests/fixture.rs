@@ -60,9 +60,12 @@ pub(super) fn complete(
 
 impl Story {
     pub(super) fn begins() -> Self {
-        let config = Config { seed: 7, ..Config::default() };
+        Self::with(Config::default())
+    }
+
+    pub(super) fn with(config: Config) -> Self {
         Self {
-            engine: Engine::new(config),
+            engine: Engine::new(Config { seed: 7, ..config }),
             now: Timestamp::from_micros(1_000_000),
             log: Vec::new(),
             items: VecDeque::new(),
@@ -79,7 +82,9 @@ impl Story {
                 Effect::Deliver { stream, item } => {
                     self.items.push_back((stream, wire::WorkItem::decode(item).unwrap()));
                 }
-                answer @ Effect::Answer { .. } => self.answers.push(answer),
+                other @ (Effect::Answer { .. } | Effect::Report { .. } | Effect::End { .. }) => {
+                    self.answers.push(other);
+                }
             }
         }
     }
