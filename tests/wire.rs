@@ -1,12 +1,12 @@
 //! Holds a scheduler to every rule of the protocol, with a raw client and a raw worker over gRPC.
 //!
-//! The rules are numbered: G1 to G34 are the acceptance list, R1 to R59 the behaviour that the official suites
+//! The rules are numbered: G1 to G41 are the acceptance list, R1 to R59 the behaviour that the official suites
 //! ask for, R60 to R94 what the sources of the SDKs ask for where no suite does. A test's name is its rule as a
 //! sentence, and `docs/compatibility.md` is made from those names.
 //!
 //! Without more, every test starts an emulator of its own in this process. `TASKHUB_WIRE_ENDPOINT` (and
 //! `TASKHUB`, `default` otherwise) names another endpoint to hold to the same rules; nothing here reaches into
-//! the emulator but its start and its stop.
+//! the emulator but its start, its stop and, where a rule is about what a worker holds, its figures.
 
 #![cfg(all(feature = "emulator", feature = "sdk"))]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one event among many")]

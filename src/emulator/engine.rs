@@ -13,6 +13,7 @@
 //! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
 //! - `hand_out`, `worklist`, `streams`, `lease`, `timers`, `waiters`: who gets what, and when.
 //! - `expire`: work that a worker keeps and streams that none reads; `suspects`, `quarantine`: what kills its workers.
+//! - `unattended`: what takes effect without a worker.
 //! - `notice`, `observe`, `unclaimed`: what the log is told.
 //! - `entity`, `index`: one entity, and the lists of instances, each a machine of its own.
 
@@ -52,6 +53,7 @@ mod streams;
 mod suspects;
 mod timers;
 mod turn;
+mod unattended;
 mod unclaimed;
 mod waiters;
 mod worklist;
@@ -71,7 +73,7 @@ use lease::Leases;
 use notice::{Listening, Notice};
 use outbox::Outgoing;
 use record::Record;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use streams::{Bounds, Streams};
 use suspects::Suspects;
@@ -110,6 +112,9 @@ pub struct Config {
     /// How many workers in a row may be lost with the same work item, and with no other to blame, before it fails; `None`
     /// for any number.
     pub most_losses: Option<u32>,
+    /// How long a terminate, suspend or resume waits for a worker where none is connected that takes the instance; `None`
+    /// for ever.
+    pub unattended: Option<Duration>,
 }
 
 impl Default for Config {
@@ -128,6 +133,7 @@ impl Default for Config {
             stall: None,
             leases: LeaseTimes::default(),
             most_losses: Some(10),
+            unattended: None,
         }
     }
 }
@@ -151,6 +157,8 @@ pub struct Engine {
     /// Streams that get no more because their workers do not read, and when each is given up.
     stalled: BTreeMap<StreamId, Timestamp>,
     suspects: Suspects,
+    /// Instances that were told something in a turn that no worker has taken yet, and when that takes effect without.
+    unattended: BTreeSet<(Timestamp, InstanceId)>,
     waiters: Waiters,
     /// How often the batch of an entity was given back since one was answered.
     batches_given_back: BTreeMap<InstanceId, u32>,
@@ -187,6 +195,7 @@ impl Engine {
             orphans: BTreeMap::new(),
             stalled: BTreeMap::new(),
             suspects: Suspects::default(),
+            unattended: BTreeSet::new(),
             waiters: Waiters::default(),
             batches_given_back: BTreeMap::new(),
             turn: 0,
@@ -236,6 +245,9 @@ impl Engine {
             }
             Command::Raise { id, name, input } => self.raise(&id, name, input, now),
             Command::Terminate { id, output, recursive } => self.terminate(&id, output, recursive, now),
+            Command::ForceTerminate { ids, output, recursive } => {
+                self.force_terminate(ids, output.as_ref(), recursive, now)
+            }
             Command::Suspend { id, reason } => self.suspend(&id, reason, now),
             Command::Resume { id, reason } => self.resume(&id, reason, now),
             Command::Rewind { id, reason } => self.rewind(&id, reason, now),
@@ -282,6 +294,7 @@ impl Engine {
             self.unclaimed.next_look(),
             self.next_expiry(),
             self.suspects.next_due(),
+            self.unattended.first().map(|(due, _)| *due),
         ];
         due.into_iter().flatten().min()
     }

@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_goodbye_is_heard_wherever_the_bytes_are_cut() {
-        let all = [PREFACE.to_vec(), frame(4, 0), frame(0, 300), frame(RST_STREAM, 4), frame(GOAWAY, 8)].concat();
+        let all =
+            [PREFACE.to_vec(), frame(4, 0), frame(0, 300), frame(RST_STREAM, 4), frame(GOAWAY, 8)].concat();
         for cut in 0..all.len() {
             let mut frames = Frames::default();
             let (one, other) = (frames.read(&all[..cut]), frames.read(&all[cut..]));
@@ -179,7 +180,8 @@ mod tests {
         let mut all = [PREFACE.to_vec(), frame(0, 20)].concat();
         all.extend([GOAWAY; 0]);
         assert_eq!(frames.read(&all), Said::default());
-        let text = b"GET / HTTP/1.1\r\n\r\n\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07";
+        let text =
+            b"GET / HTTP/1.1\r\n\r\n\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07";
         assert_eq!(Frames::default().read(text), Said::default());
     }
 }

@@ -99,6 +99,7 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linge
         stall: how.worker_timeout,
         leases: how.leases,
         most_losses: how.max_worker_losses,
+        unattended: how.unattended,
         ..Config::default()
     };
     Arc::new(move |name: &HubName| {

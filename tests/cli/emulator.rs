@@ -99,6 +99,8 @@ fn an_empty_variable_counts_as_none_and_a_wrong_one_is_named() {
         "DTS_EMULATOR_LOG_LEVEL",
         "DTS_EMULATOR_LOG_FORMAT",
         "DTS_READY_FILE",
+        "DTS_WORKER_TIMEOUT",
+        "DTS_UNATTENDED_AFTER",
         "RUST_LOG",
     ];
     let emulator = Running::start_with(&[], &names.map(|name| (name, "")));
@@ -112,6 +114,8 @@ fn an_empty_variable_counts_as_none_and_a_wrong_one_is_named() {
         ("DTS_EMULATOR_LOG_LEVEL", "loud"),
         ("DTS_EMULATOR_LOG_FORMAT", "xml"),
         ("DTS_TASK_HUB_NAMES", "a=b"),
+        ("DTS_WORKER_TIMEOUT", "soon"),
+        ("DTS_MAX_WORKER_LOSSES", "0"),
         ("RUST_LOG", "a=b=c"),
     ] {
         let message = failed(&command(&["emulator"]).env(name, value).output().unwrap(), 2);

@@ -271,3 +271,23 @@ async fn why_an_instance_failed_is_a_payload_and_told_to_who_asks_for_payloads()
     assert_eq!(shown(true).await.as_deref(), Some("PayloadTooLarge"));
     assert_eq!(shown(false).await, None);
 }
+
+#[tokio::test]
+async fn whoever_holds_the_emulator_ends_instances_by_force_and_a_workers_late_answer_is_taken() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut client = connect(&emulator).await;
+    client.start_instance(start("a", "x")).await.unwrap();
+    let mut items = client.get_work_items(wire::GetWorkItemsRequest::default()).await.unwrap().into_inner();
+    let completion_token = items.message().await.unwrap().unwrap().completion_token;
+    let ids = vec![InstanceId::unchecked("a"), InstanceId::unchecked("nobody")];
+    let hub = emulator.hub("default").unwrap();
+    let left = hub.force_terminate(ids, Some("\"now\"".into()), false).await.unwrap();
+    assert_eq!(left, [InstanceId::unchecked("nobody")]);
+    let state = client.wait_for_instance_completion(get("a")).await.unwrap().into_inner();
+    assert_eq!(state.orchestration_state.unwrap().output.as_deref(), Some("\"now\""));
+    let actions = vec![super::complete("late".into())];
+    let answer = wire::OrchestratorResponse { completion_token, actions, ..Default::default() };
+    client.complete_orchestrator_task(answer).await.unwrap();
+    let state = client.get_instance(get("a")).await.unwrap().into_inner().orchestration_state.unwrap();
+    assert_eq!(state.output.as_deref(), Some("\"now\""));
+}

@@ -1,4 +1,4 @@
-//! Tells what becomes of work that does not come back: unread streams, silent connections, held items (G35 to G41).
+//! Tells what becomes of work that does not come back: unread streams, silent connections, held items, poison, and instances without a worker (G35 to G41).
 
 use crate::builders::{call, complete};
 use crate::fixture::{Hub, PATIENCE, code, eventually};
@@ -61,7 +61,8 @@ async fn g35_a_stream_that_stays_unread_is_given_up_with_unavailable_and_its_wor
     let held = hub.stats().await.workers[0].active[0];
     assert!((1..20).contains(&held), "it holds {held} of forty");
     clock.advance(Duration::from_secs(31));
-    eventually("the stream is given up", || async { hub.stats().await.workers.is_empty().then_some(()) }).await;
+    eventually("the stream is given up", || async { hub.stats().await.workers.is_empty().then_some(()) })
+        .await;
     let mut heir = hub.worker().await;
     for _ in 0..40 {
         heir.turn().await.finish("done").await;
@@ -145,7 +146,10 @@ async fn g38_an_activity_may_be_held_for_days_unless_the_hub_says_otherwise() {
         clock.advance(Duration::from_secs(3 * 24 * 3_600));
         assert_eq!(!heir.is_idle().await, comes_again);
         let late = activity.try_finish("late").await;
-        assert_eq!(late.map_err(|status| status.code()), if comes_again { Err(Code::NotFound) } else { Ok(()) });
+        assert_eq!(
+            late.map_err(|status| status.code()),
+            if comes_again { Err(Code::NotFound) } else { Ok(()) }
+        );
     }
 }
 
@@ -184,7 +188,8 @@ async fn g39_an_activity_that_kills_its_workers_fails_and_work_beside_it_does_no
         deaths += 1;
         assert!(deaths <= 4, "it has killed {deaths} workers");
         proxy.cut();
-        eventually("the hub has seen it", || async { hub.stats().await.workers.is_empty().then_some(()) }).await;
+        eventually("the hub has seen it", || async { hub.stats().await.workers.is_empty().then_some(()) })
+            .await;
     };
     assert_eq!((failure.error_type.as_str(), failure.is_non_retriable), ("WorkerLost", true));
     assert!(failure.error_message.contains("--max-worker-losses"), "{failure:?}");
@@ -204,4 +209,50 @@ async fn g39_workers_that_end_their_streams_lose_nothing_however_often() {
     tokio::time::timeout(PATIENCE, async { hub.worker().await.turn_of(&id).await.finish("done").await })
         .await
         .expect("it is handed out again");
+}
+
+/// An instance whose first turn is committed, and whose worker has left.
+async fn left_alone(hub: &Hub) -> String {
+    let mut worker = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    worker.turn_of(&id).await.act([call(1, "Work", "1")]).await;
+    drop(worker);
+    eventually("the worker has left", || async { hub.stats().await.workers.is_empty().then_some(()) }).await;
+    id
+}
+
+#[tokio::test]
+async fn g40_without_a_worker_a_terminate_waits_for_one_and_then_takes_effect_by_itself() {
+    let (hub, clock) = at_rest(|builder| builder).await;
+    let id = left_alone(&hub).await;
+    hub.terminate(&id, "stopped").await;
+    clock.advance(Duration::from_secs(4));
+    assert_eq!(hub.status(&id).await, OrchestrationStatus::Running, "a worker may still come");
+    clock.advance(Duration::from_secs(1));
+    let state = hub.ended(&id).await;
+    assert_eq!(state.orchestration_status(), OrchestrationStatus::Terminated);
+    assert_eq!(state.output, Some("stopped".into()));
+    assert_eq!(hub.purge(&id, false).await, 1);
+    assert!(hub.state(&id).await.is_none());
+}
+
+#[tokio::test]
+async fn g41_without_a_worker_suspend_and_resume_take_effect_and_a_later_worker_hears_of_both() {
+    let (hub, clock) = at_rest(|builder| builder).await;
+    let id = left_alone(&hub).await;
+    for (suspended, wanted) in [(true, OrchestrationStatus::Suspended), (false, OrchestrationStatus::Running)]
+    {
+        if suspended {
+            hub.suspend(&id).await
+        } else {
+            hub.resume(&id).await
+        }
+        clock.advance(Duration::from_secs(5));
+        eventually("the status follows", || async { (hub.status(&id).await == wanted).then_some(()) }).await;
+    }
+    let mut worker = hub.worker().await;
+    let turn = worker.turn_of(&id).await;
+    assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionSuspended", "ExecutionResumed"]);
+    turn.finish("done").await;
+    assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }

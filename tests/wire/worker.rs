@@ -105,7 +105,8 @@ impl RawWorker {
     /// The next activity, or the next turn where that comes first.
     pub(crate) async fn activity_or_turn(&mut self) -> Result<Activity, Turn> {
         let hub = self.hub.clone();
-        match self.next(|work| matches!(work, Work::ActivityRequest(_) | Work::OrchestratorRequest(_))).await {
+        match self.next(|work| matches!(work, Work::ActivityRequest(_) | Work::OrchestratorRequest(_))).await
+        {
             (Work::ActivityRequest(request), token) => Ok(Activity { hub, request, token }),
             (Work::OrchestratorRequest(request), token) => Err(Turn { hub, request, token }),
             other => unreachable!("one of the two was asked for: {other:?}"),

@@ -1,7 +1,7 @@
 //! Reaches a hub from anywhere.
 
-use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, Stats, StreamId, Until, WaiterId};
 use super::items::{Items, Outlet, Partings, items};
+use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, Stats, StreamId, Until, WaiterId};
 use crate::model::InstanceId;
 use crate::wire;
 use std::sync::Arc;
@@ -110,12 +110,29 @@ impl Handle {
     /// [`Refusal::ShuttingDown`] where the hub has stopped.
     pub fn open_over(&self, offer: Offer, partings: Option<Arc<Partings>>) -> Result<Items, Refusal> {
         let stream = StreamId(self.number());
-        let farewell =
-            Farewell { sender: self.sender.clone(), of: Some(Parting::Stream(stream, partings)) };
+        let farewell = Farewell { sender: self.sender.clone(), of: Some(Parting::Stream(stream, partings)) };
         let (outlet, items) = items(farewell);
         let message = Message::Open { stream, offer: Box::new(offer), outlet };
         self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
         Ok(items)
+    }
+
+    /// Ends instances at once, whatever their workers do; `output` becomes the output of each. Those that could not be
+    /// ended: entities, ids without an instance, and instances that have ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ShuttingDown`] where the hub has stopped.
+    pub async fn force_terminate(
+        &self,
+        ids: Vec<InstanceId>,
+        output: Option<String>,
+        recursive: bool,
+    ) -> Result<Vec<InstanceId>, Refusal> {
+        match self.ask(Command::ForceTerminate { ids, output, recursive }).await? {
+            Reply::Unterminated(left) => Ok(left),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// What the hub holds and who is connected.

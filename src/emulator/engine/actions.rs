@@ -31,6 +31,7 @@ pub(super) fn outlives_execution(outgoing: &Outgoing) -> bool {
         Outgoing::ChildEnded { .. }
         | Outgoing::Event { .. }
         | Outgoing::Terminate { .. }
+        | Outgoing::Force { .. }
         | Outgoing::Rewind { .. }
         | Outgoing::Operation { .. }
         | Outgoing::Unlock { .. }

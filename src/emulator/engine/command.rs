@@ -56,6 +56,15 @@ pub enum Command {
         /// Whether its children are terminated too.
         recursive: bool,
     },
+    /// End instances at once, whatever their workers do. Answered with [`Reply::Unterminated`].
+    ForceTerminate {
+        /// Which instances.
+        ids: Vec<InstanceId>,
+        /// Becomes the output of each.
+        output: Option<String>,
+        /// Whether their children are ended so too.
+        recursive: bool,
+    },
     /// Suspend an instance. Answered with [`Reply::Done`].
     Suspend {
         /// Which instance.
@@ -179,6 +188,8 @@ pub enum Reply {
     State(Option<Box<wire::OrchestrationState>>),
     /// Not yet: the answer comes as [`Effect::Answer`].
     Waiting,
+    /// Those that could not be ended: entities, ids without an instance, and instances that have ended.
+    Unterminated(Vec<InstanceId>),
     /// A page of instances.
     States {
         /// The instances.

@@ -222,7 +222,7 @@ impl Control {
     }
 }
 
-fn terminate_of(arrived: &Arrived) -> (Option<String>, bool) {
+pub(super) fn terminate_of(arrived: &Arrived) -> (Option<String>, bool) {
     match super::history::decode(&arrived.event).and_then(|event| event.event_type) {
         Some(EventType::ExecutionTerminated(terminated)) => (terminated.input, terminated.recurse),
         _ => (None, false),

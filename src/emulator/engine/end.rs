@@ -51,6 +51,8 @@ impl Engine {
         self.deliver(id, Kind::ExecutionTerminated, &event, now);
         if unbegun {
             self.end_by_decree(id, terminated(output, now), recursive, now);
+        } else {
+            self.await_worker(id, now);
         }
         Ok(Reply::Done)
     }

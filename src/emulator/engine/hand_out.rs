@@ -59,6 +59,7 @@ impl Engine {
         }
         self.fire_entities(now);
         self.expire(now);
+        self.attend(now);
         self.end_watch(now);
         while let Some(mut waiting) = self.work.due(now) {
             if self.set_stage(&waiting.work, Stage::Resting, Stage::Ready) {
@@ -110,6 +111,7 @@ impl Engine {
         ids.sort();
         for id in ids {
             self.ready_turn(&id, now);
+            self.await_worker_again(&id, now);
             let pending = self.instances.get(&id).map(|i| i.activities.keys().copied().collect::<Vec<_>>());
             self.ready_activities(&id, &pending.unwrap_or_default());
         }

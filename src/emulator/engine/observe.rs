@@ -52,6 +52,7 @@ impl Engine {
             }
             Record::Arrived { .. }
             | Record::Continued { .. }
+            | Record::Paused { .. }
             | Record::RewindBegan { .. }
             | Record::Rewound { .. }
             | Record::RewindRefused { .. }

@@ -25,6 +25,8 @@ pub(super) enum Outgoing {
     Event { to: InstanceId, name: String, input: Option<String> },
     /// An orchestration is to be terminated.
     Terminate { id: InstanceId, output: Option<String>, recursive: bool },
+    /// An orchestration is to be ended at once, and its children.
+    Force { id: InstanceId, output: Option<String> },
     /// A failed child is to be rewound with its parent.
     Rewind { id: InstanceId, rewound: Box<wire::ExecutionRewoundEvent> },
     /// An operation for an entity.
@@ -54,6 +56,10 @@ impl Engine {
                 Outgoing::Terminate { id, output, recursive } => {
                     // Whom it is for may have ended, or never have been: nobody waits for the answer.
                     drop(self.terminate(&id, output, recursive, now));
+                }
+                Outgoing::Force { id, output } => {
+                    // One that has ended meanwhile is what was wanted.
+                    self.force(&id, output.as_ref(), true, now);
                 }
                 Outgoing::Rewind { id, rewound } => self.rewind_child(&id, *rewound, now),
                 Outgoing::Operation { to, operation } => self.operate(&to, *operation, now),

@@ -56,6 +56,15 @@ pub enum Record {
         /// What the next execution begins with.
         next: Box<Continued>,
     },
+    /// An instance is suspended, or runs again, though no worker was told yet.
+    Paused {
+        /// Which.
+        id: InstanceId,
+        /// When.
+        at: Timestamp,
+        /// Whether it is suspended now.
+        suspended: bool,
+    },
     /// A rewind begins: the instance has left FAILED.
     RewindBegan {
         /// Whose.
@@ -202,6 +211,12 @@ impl Engine {
             Record::Arrived { id, settles, kind, event } => self.apply_arrived(id, *settles, *kind, event),
             Record::Committed { id, commit } => self.apply_committed(id, commit),
             Record::Continued { id, next } => self.apply_continued(id, next),
+            Record::Paused { id, at, suspended } => {
+                let Some(instance) = self.instances.get_mut(id) else { return };
+                instance.suspended = *suspended;
+                instance.updated = *at;
+                self.reindex(id);
+            }
             Record::RewindBegan { id, at, event } => {
                 let Some(instance) = self.instances.get_mut(id) else { return };
                 if let Some(undone) = instance.end.take() {
@@ -291,6 +306,7 @@ impl Engine {
             self.forget_timers(id);
             let Some(instance) = self.instances.get_mut(id) else { return };
             instance.end = Some(end.clone());
+            instance.rewinding = None;
             instance.drop_inbox();
             instance.activities.clear();
             instance.children.clear();

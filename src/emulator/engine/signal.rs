@@ -32,7 +32,9 @@ impl Engine {
         if self.will_be_suspended(id)? {
             return Ok(Reply::Done);
         }
-        self.send(id, Kind::ExecutionSuspended, &event::execution_suspended(now, reason), now)
+        let told = self.send(id, Kind::ExecutionSuspended, &event::execution_suspended(now, reason), now)?;
+        self.await_worker(id, now);
+        Ok(told)
     }
 
     /// Resumes an instance, likewise.
@@ -45,7 +47,9 @@ impl Engine {
         if !self.will_be_suspended(id)? {
             return Ok(Reply::Done);
         }
-        self.send(id, Kind::ExecutionResumed, &event::execution_resumed(now, reason), now)
+        let told = self.send(id, Kind::ExecutionResumed, &event::execution_resumed(now, reason), now)?;
+        self.await_worker(id, now);
+        Ok(told)
     }
 
     /// Whether an instance is suspended once what has arrived is told. A suspension of such a one, and a resume of any

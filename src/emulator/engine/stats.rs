@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::command::{Stats, WorkKind, WorkerStats};
+use super::worklist::Work;
 use std::collections::BTreeSet;
 
 impl Engine {
@@ -27,6 +28,13 @@ impl Engine {
             }
             if ready > 0 && !self.streams.anyone_takes(class, &named) {
                 stats.unclaimed.push((named.kind, named.name.to_string()));
+            }
+        }
+        for waiting in &self.suspects.waiting {
+            match waiting.work {
+                Work::Turn(_) => stats.ready_turns += 1,
+                Work::Activity(..) => stats.ready_activities += 1,
+                Work::Batch(_) => stats.ready_batches += 1,
             }
         }
         let worker = |(stream, found): (_, &super::streams::Stream)| WorkerStats {

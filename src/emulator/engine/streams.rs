@@ -171,7 +171,9 @@ impl Streams {
         let willing = self.willing.get(&id)?;
         if let Some(keeper) = keeper.filter(|keeper| Some(*keeper) != avoid) {
             let stream = self.all.get(&keeper);
-            if stream.is_some_and(|s| s.has_room(class.kind, self.bounds.backlog) && willing.contains(&s.party)) {
+            if stream
+                .is_some_and(|s| s.has_room(class.kind, self.bounds.backlog) && willing.contains(&s.party))
+            {
                 return Some(keeper);
             }
         }
@@ -188,8 +190,7 @@ impl Streams {
     pub(super) fn able(&mut self, id: ClassId, class: &Class) -> Vec<(StreamId, &Stream)> {
         let (kind, backlog) = (class.kind, self.bounds.backlog);
         let willing = self.willing(id, class).to_vec();
-        let able =
-            |stream: &Stream| stream.takes_more(kind, backlog) && willing.contains(&stream.party);
+        let able = |stream: &Stream| stream.takes_more(kind, backlog) && willing.contains(&stream.party);
         self.all.iter().filter(|(_, stream)| able(stream)).map(|(id, stream)| (*id, stream)).collect()
     }
 
@@ -197,23 +198,20 @@ impl Streams {
     /// worker has taken something.
     pub(super) fn hand(&mut self, id: StreamId, kind: WorkKind, lease: LeaseId, bytes: usize) -> bool {
         self.handed += 1;
-        let handed = self.handed;
+        let (handed, backlog) = (self.handed, self.bounds.backlog);
+        let mut behind = false;
         self.change(id, kind, |stream| {
             stream.held.insert(lease);
             stream.active[kind as usize] += 1;
             stream.last[kind as usize] = handed;
+            stream.queued = stream.queued.saturating_add(bytes);
+            behind = stream.queued >= backlog;
         });
-        let backlog = self.bounds.backlog;
-        let Some(stream) = self.all.get(&id) else { return false };
-        if stream.queued.saturating_add(bytes) >= backlog {
-            self.change_all(id, |stream| stream.queued = stream.queued.saturating_add(bytes));
-            return true;
+        if behind {
+            // It has no room for the other kinds either.
+            self.change_all(id, |_| {});
         }
-        // The same place among the open streams as before.
-        if let Some(stream) = self.all.get_mut(&id) {
-            stream.queued += bytes;
-        }
-        false
+        behind
     }
 
     /// A worker has taken so many bytes from its stream. Whether the stream is still behind.

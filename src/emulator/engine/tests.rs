@@ -6,3 +6,4 @@ mod notices;
 mod poison;
 mod rests;
 mod turns;
+mod unattended;

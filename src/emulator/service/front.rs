@@ -52,7 +52,6 @@ where
         Self { service, generated, health, max_message, hint: hint.into(), partings }
     }
 
-
     fn grpc<T: prost::Message + Default + Send + 'static>(&self) -> Grpc<Encoded<T>> {
         Grpc::new(Encoded::default()).apply_max_message_size_config(Some(self.max_message), Some(usize::MAX))
     }
@@ -77,7 +76,8 @@ where
         }
         match request.uri().path() {
             WORK_ITEMS => {
-                let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service.clone(), self.partings.clone()));
+                let (mut grpc, items) =
+                    (self.grpc(), ServeWorkItems(self.service.clone(), self.partings.clone()));
                 Box::pin(async move { Ok(blame::sender(grpc.server_streaming(items, request).await)) })
             }
             HISTORY => {

@@ -97,9 +97,10 @@ fn work_goes_to_the_stream_that_holds_the_fewest_items() {
         let at = story.items.iter().position(|(stream, _)| stream.0 == 2).expect("the other has one");
         let (_, item) = story.items.remove(at).unwrap();
         story.done(&item.completion_token, "1").unwrap();
-        let turn = story.items.iter().position(|(_, item)| {
-            matches!(item.request, Some(Request::OrchestratorRequest(_)))
-        });
+        let turn = story
+            .items
+            .iter()
+            .position(|(_, item)| matches!(item.request, Some(Request::OrchestratorRequest(_))));
         let (_, turn) = story.items.remove(turn.expect("a turn")).unwrap();
         story.answer(&turn.completion_token, vec![call(task, "square")]).unwrap();
         assert_eq!(streams_of(&story), [1, 2]);
@@ -153,8 +154,11 @@ fn activities_and_batches_have_a_time_of_their_own_and_come_again_to_the_only_st
     story.later(SECOND);
     let kinds: Vec<_> = story.items.iter().map(|(_, item)| item.request.clone().unwrap()).collect();
     assert!(
-        matches!(&kinds[..], [Request::EntityRequestV2(_), Request::ActivityRequest(_)]
-            | [Request::ActivityRequest(_), Request::EntityRequestV2(_)]),
+        matches!(
+            &kinds[..],
+            [Request::EntityRequestV2(_), Request::ActivityRequest(_)]
+                | [Request::ActivityRequest(_), Request::EntityRequestV2(_)]
+        ),
         "{kinds:?}"
     );
     assert!(matches!(story.done(&old, "late"), Err(Refusal::NoSuchWorkItem { .. })));
