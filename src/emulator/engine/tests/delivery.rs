@@ -174,6 +174,7 @@ fn answered_leases_do_not_pile_up_behind_one_that_lasts() {
     story.turn();
     story.start("eternal", "a");
     for _ in 0..5_000 {
+        story.later(Duration::from_millis(1));
         let (_, token) = story.turn();
         story.answer(&token, vec![complete(1, Wire::ContinuedAsNew, None)]).unwrap();
     }
