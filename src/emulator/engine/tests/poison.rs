@@ -49,6 +49,7 @@ impl Workers {
 
     fn die(&mut self) {
         self.deaths += 1;
+        assert!(self.deaths < 500, "workers die without end");
         self.story.items.clear();
         self.story.ask(Command::LoseStream { stream: StreamId(self.stream) }).unwrap();
         self.restart();
