@@ -207,10 +207,6 @@ impl Leases {
             .map_or(Found::Unknown, |(id, _)| Found::Live(*id))
     }
 
-    pub(super) fn get(&self, id: LeaseId) -> Option<&Lease> {
-        self.live.get(&id)
-    }
-
     /// Whether it still holds work.
     pub(super) fn is_live(&self, id: LeaseId) -> bool {
         self.live.contains_key(&id)
