@@ -7,6 +7,8 @@
 mod clients;
 #[path = "cli/emulator.rs"]
 mod emulator;
+#[path = "cli/hostile.rs"]
+mod hostile;
 #[path = "cli/logs.rs"]
 mod logs;
 

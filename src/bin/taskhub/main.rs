@@ -9,6 +9,7 @@ mod healthcheck;
 mod items;
 mod logging;
 mod output;
+mod patience;
 mod progress;
 mod remote;
 mod serve;
