@@ -11,6 +11,8 @@ mod emulator;
 mod hostile;
 #[path = "cli/logs.rs"]
 mod logs;
+#[path = "cli/ready_file.rs"]
+mod ready_file;
 
 use pretty_assertions::assert_eq;
 use serde_json::Value;

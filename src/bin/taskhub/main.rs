@@ -11,6 +11,7 @@ mod logging;
 mod output;
 mod patience;
 mod progress;
+mod ready_file;
 mod remote;
 mod serve;
 mod signals;
