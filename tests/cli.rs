@@ -7,8 +7,12 @@
 mod clients;
 #[path = "cli/emulator.rs"]
 mod emulator;
+#[path = "cli/hostile.rs"]
+mod hostile;
 #[path = "cli/logs.rs"]
 mod logs;
+#[path = "cli/ready_file.rs"]
+mod ready_file;
 
 use pretty_assertions::assert_eq;
 use serde_json::Value;

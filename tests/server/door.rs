@@ -1,6 +1,6 @@
 //! Knocks at the service's door with what it should not let in, and with what it should.
 
-use super::{connect, get, named, start};
+use super::{asked, connect, get, named, start};
 use pretty_assertions::assert_eq;
 use std::time::Duration;
 use taskhub::emulator::engine::command::Command;
@@ -114,6 +114,37 @@ async fn hubs_come_and_go_and_whoever_works_in_one_that_goes_is_told() {
     client.delete_task_hub(named("new", wire::DeleteTaskHubRequest {})).await.unwrap();
     let gone = client.hello(named("new", ())).await.unwrap_err();
     assert_eq!((gone.code(), gone.message()), (Code::NotFound, "Task hub not found: new"));
+}
+
+#[tokio::test]
+async fn the_hub_of_requests_that_name_none_is_not_deleted_and_so_what_says_that_it_is_well_stays_true() {
+    let delete = |hub| named(hub, wire::DeleteTaskHubRequest {});
+    let pinged = async |emulator: &Emulator| {
+        asked(emulator.health_address().unwrap(), "/v1/taskhubs/ping", b"").await.starts_with("HTTP/1.1 200")
+    };
+    for (hubs, stays) in [(["default", "orders"], "default"), (["orders", "other"], "orders")] {
+        let emulator = Emulator::builder().hubs(hubs).health_port(0).start().await.unwrap();
+        let mut client = connect(&emulator).await;
+        let refused = client.delete_task_hub(delete(stays)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        assert!(refused.message().contains("recreateIfExists"), "{refused}");
+        client.hello(()).await.unwrap();
+        for other in hubs.into_iter().filter(|hub| *hub != stays) {
+            client.delete_task_hub(delete(other)).await.unwrap();
+        }
+        assert!(pinged(&emulator).await);
+        // It is emptied all the same.
+        client.start_instance(start("a", "x")).await.unwrap();
+        client
+            .create_task_hub(named(stays, wire::CreateTaskHubRequest { recreate_if_exists: true }))
+            .await
+            .unwrap();
+        assert!(!client.get_instance(get("a")).await.unwrap().into_inner().exists);
+    }
+    // Where unknown hubs come into being by themselves, that one does so again.
+    let emulator = Emulator::builder().dynamic_hubs(true).health_port(0).start().await.unwrap();
+    connect(&emulator).await.delete_task_hub(delete("default")).await.unwrap();
+    assert!(pinged(&emulator).await);
 }
 
 #[tokio::test]

@@ -173,6 +173,9 @@ pub(crate) struct Healthcheck {
     /// Also ask whether this task hub is there
     #[arg(long, value_name = "NAME")]
     pub(crate) hub: Option<String>,
+    /// Longest wait for each answer
+    #[arg(long, value_name = "SECONDS", default_value = "2")]
+    pub(crate) timeout: NonZeroU32,
 }
 
 /// Which scheduler a client command talks to.
@@ -184,6 +187,9 @@ pub(crate) struct Scheduler {
     /// Its task hub [default: what TASKHUB or that connection string says]
     #[arg(long, value_name = "NAME")]
     pub(crate) task_hub: Option<String>,
+    /// Longest wait for each answer of the scheduler; how long an orchestration may take is not limited
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    pub(crate) timeout: NonZeroU32,
 }
 
 /// What is started, and with what.

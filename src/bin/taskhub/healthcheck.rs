@@ -3,13 +3,11 @@
 use crate::arguments::Healthcheck;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
 use std::time::Duration;
 use taskhub::emulator::reachable;
 
-/// Longest wait for each of: connection, request, answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Longest wait for the same where the answer is worth little.
+/// Longest wait for an answer that is worth little.
 const GLANCE: Duration = Duration::from_millis(300);
 
 /// As much of an answer as is read, in bytes.
@@ -39,15 +37,16 @@ pub(crate) fn healthcheck(flags: &Healthcheck) -> Result<(), Unwell> {
     } else {
         format!("{host}:{}", flags.http_port)
     };
-    get(&address, "/healthz", None)?;
+    let patience = Duration::from_secs(u64::from(flags.timeout.get()));
+    get(&address, "/healthz", None, patience)?;
     match &flags.hub {
-        Some(hub) => get(&address, "/v1/taskhubs/ping", Some(hub)),
+        Some(hub) => get(&address, "/v1/taskhubs/ping", Some(hub), patience),
         None => Ok(()),
     }
 }
 
-fn get(address: &str, path: &'static str, hub: Option<&str>) -> Result<(), Unwell> {
-    let answer = ask(address, path, hub, PATIENCE, |answer| answer.contains('\n'))
+fn get(address: &str, path: &'static str, hub: Option<&str>, patience: Duration) -> Result<(), Unwell> {
+    let answer = ask(address, path, hub, patience, |answer| answer.contains('\n'))
         .map_err(|source| Unwell::Silent { address: address.to_owned(), source })?;
     let status = answer.split(' ').nth(1).unwrap_or_default();
     if status.len() == 3 && status.starts_with('2') {
@@ -61,15 +60,36 @@ fn get(address: &str, path: &'static str, hub: Option<&str>) -> Result<(), Unwel
 pub(crate) fn owner(address: SocketAddr) -> &'static str {
     // Both ports of an emulator of ours answer a plain request, and name it.
     let address = reachable(address).to_string();
-    let named = |answer: &str| answer.contains("taskhub emulator");
+    let named: fn(&str) -> bool = |answer| answer.contains("taskhub emulator");
     match ask(&address, "/", None, GLANCE, named) {
         Ok(answer) if named(&answer) => " by another taskhub emulator",
         Ok(_) | Err(_) => "",
     }
 }
 
-/// The answer to a request, as far as it takes to be `enough`.
+/// The answer to a request, as far as it takes to be `enough`, and in no more than `patience` from the name's resolution to
+/// the last byte.
 fn ask(
+    address: &str,
+    path: &str,
+    hub: Option<&str>,
+    patience: Duration,
+    enough: impl Fn(&str) -> bool + Send + 'static,
+) -> std::io::Result<String> {
+    // On a thread beside this one: the system's resolver cannot be given a deadline, and a single read's is not that of
+    // an answer that comes byte by byte.
+    let (answer, answered) = mpsc::channel();
+    let (address, path, hub) = (address.to_owned(), path.to_owned(), hub.map(str::to_owned));
+    std::thread::Builder::new().spawn(move || {
+        let _ = answer.send(talk(&address, &path, hub.as_deref(), patience, enough));
+    })?;
+    answered.recv_timeout(patience).unwrap_or_else(|_| {
+        let late = format!("no whole answer in {patience:?}");
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, late))
+    })
+}
+
+fn talk(
     address: &str,
     path: &str,
     hub: Option<&str>,

@@ -3,11 +3,12 @@
 use crate::arguments::{History, Run, Scheduler};
 use crate::failure::{Failure, told};
 use crate::output::{note, plain, print, print_data};
-use std::io::IsTerminal;
+use crate::patience::{Patience, Words};
+use std::io::IsTerminal as _;
 use taskhub::model::Status;
 use taskhub::report::{self, Head, Look};
 use taskhub::sdk::auth::Authentication;
-use taskhub::sdk::client::Client;
+use taskhub::sdk::client::{Client, Handle, Snapshot};
 use taskhub::sdk::connect::Target;
 use taskhub::wire::HistoryEvent;
 
@@ -21,14 +22,17 @@ pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
     if let Some(id) = flags.id {
         start = start.id(id);
     }
-    let handle = start.await.map_err(Failure::run)?;
+    let patience = Patience::seconds(flags.scheduler.timeout);
+    let known = format!("{} said hello, and whether it started anything is not known", client.target());
+    let what = format!("the start of {}", flags.name);
+    let handle = patience.answer(&what, &known, async { start.await }).await?;
     if flags.no_wait {
         return print(&format!("{}\n", handle.id()));
     }
     if std::io::stderr().is_terminal() {
         note(plain(&format!("{} is {}; waiting for its end", flags.name, handle.id())));
     }
-    let ended = handle.ended().await.map_err(Failure::run)?;
+    let ended = end_of(&handle, patience).await?;
     match (ended.status(), ended.failure()) {
         (Status::Completed, _) => {
             let output = ended.as_wire().output.as_deref().unwrap_or("null");
@@ -44,15 +48,46 @@ pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
     }
 }
 
+/// Waits for the end of an instance, however long it takes, as long as the scheduler answers where it stands.
+async fn end_of<O, E>(handle: &Handle<O, E>, patience: Patience) -> Result<Snapshot, Failure> {
+    let (mut words, id) = (Words::default(), handle.id());
+    let ended = handle.ended();
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut ended => return ended.map_err(Failure::run),
+            () = words.next() => {
+                let what = format!("the status of {id}");
+                let known = format!("{} started it, and has not told its end", handle.client().target());
+                let look = async { Ok(handle.client().peek(id).await) };
+                let stands = match patience.answer(&what, &known, look).await? {
+                    Ok(Some(snapshot)) if snapshot.status() == Status::Pending => {
+                        "PENDING: no worker has taken it yet".to_owned()
+                    }
+                    Ok(Some(snapshot)) => snapshot.status().to_string(),
+                    Ok(None) => "gone".to_owned(),
+                    // The wait itself goes on through a restart of the scheduler, and says when it gives up.
+                    Err(error) => told(&error),
+                };
+                note(plain(&format!("waiting for the end of {id} since {} s; it is {stands}", words.waited())));
+            }
+        }
+    }
+}
+
 /// Prints what happened to an instance.
 pub(crate) async fn history(flags: History) -> Result<(), Failure> {
     let client = connect(&flags.scheduler).await?;
     // The scheduler streams nothing for an id that nobody has, which must not look like a short history.
-    let Some(snapshot) = client.peek(&flags.id).await.map_err(Failure::run)? else {
-        let target = client.target();
+    let patience = Patience::seconds(flags.scheduler.timeout);
+    let target = client.target();
+    let (what, known) = (format!("the status of {}", flags.id), format!("{target} said hello"));
+    let Some(snapshot) = patience.answer(&what, &known, client.peek(&flags.id)).await? else {
         return Err(Failure::Run(format!("there is no instance {:?} in {target}", flags.id)));
     };
-    let events = client.history(&flags.id).await.map_err(Failure::run)?;
+    let (what, known) = (format!("the history of {}", flags.id), format!("it is {}", snapshot.status()));
+    let events = patience.answer(&what, &known, client.history(&flags.id)).await?;
     if flags.json {
         print_data(&report::json(&events))
     } else if flags.table {
@@ -106,7 +141,9 @@ async fn connect(flags: &Scheduler) -> Result<Client, Failure> {
         Some(hub) => target.hub(hub),
         None => target,
     };
-    Client::to(target).await.map_err(Failure::run)
+    let (what, known) =
+        (format!("a hello of {target}"), "it may listen there and does not answer".to_owned());
+    Patience::seconds(flags.timeout).answer(&what, &known, Client::to(target)).await
 }
 
 /// The variable that says where the scheduler is, where one does.

@@ -5,10 +5,10 @@ use crate::failure::Failure;
 use crate::healthcheck::owner;
 use crate::logging;
 use crate::output::print;
+use crate::ready_file::ReadyFile;
 use crate::signals::Signals;
 use serde_json::json;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 use taskhub::clock::{Clock, WallClock};
 use taskhub::emulator::{Emulator, StartError, authority};
@@ -23,11 +23,18 @@ pub(crate) async fn serve(flags: Flags) -> Result<(), Failure> {
     // Before anything listens, so that a signal in between is not lost.
     let mut signals = Signals::new()?;
     let emulator = start(&flags).await?;
-    if let Some(path) = &flags.ready_file {
-        write_ready_file(path, &flags, &emulator).map_err(|error| {
-            Failure::Run(format!("cannot write the ready file {}: {error}", path.display()))
-        })?;
+    if flags.host.is_unspecified() {
+        tracing::warn!(
+            host = %flags.host,
+            "it listens on every address of this machine, and has no authentication: who reaches one can use it"
+        );
     }
+    let ready_file = match &flags.ready_file {
+        None => None,
+        Some(path) => Some(ReadyFile::write(path, ready_text(&flags, &emulator)).map_err(|error| {
+            Failure::Run(format!("cannot write the ready file {}: {error}", path.display()))
+        })?),
+    };
     // The last line is the one that scripts wait for; everything accepts connections by now.
     let ready = WallClock.now().since(began).as_millis();
     let said = format!("{}taskhub emulator ready in {ready} ms\n", banner(&flags, &emulator));
@@ -41,6 +48,7 @@ pub(crate) async fn serve(flags: Flags) -> Result<(), Failure> {
         signal = signals.next() => signal,
     };
     tracing::info!(signal = signal.name(), "stopping");
+    drop(ready_file);
     tokio::select! {
         biased;
         // A second signal means now.
@@ -97,8 +105,8 @@ fn banner(flags: &Flags, emulator: &Emulator) -> String {
     text
 }
 
-/// Writes what a script needs to find the emulator. The file is there as a whole or not at all.
-fn write_ready_file(path: &Path, flags: &Flags, emulator: &Emulator) -> std::io::Result<()> {
+/// What a script needs to find the emulator.
+fn ready_text(flags: &Flags, emulator: &Emulator) -> String {
     let ready = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "processId": std::process::id(),
@@ -109,8 +117,5 @@ fn write_ready_file(path: &Path, flags: &Flags, emulator: &Emulator) -> std::io:
         "dynamicTaskHubs": flags.dynamic_task_hubs.0,
         "connectionString": emulator.connection_string(),
     });
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
-    std::fs::write(&beside, format!("{ready:#}\n"))?;
-    std::fs::rename(&beside, path)
+    format!("{ready:#}\n")
 }

@@ -112,9 +112,16 @@ impl Hubs {
         Ok(())
     }
 
-    /// Deletes the hub that a request names, with everything in it.
+    /// Deletes the hub that a request names, with everything in it. The hub of requests that name none stays, where it would
+    /// not come into being again: the emulator says that it serves, and without that hub it would not.
     pub(super) async fn delete(&self, headers: &HeaderMap) -> Result<(), Status> {
         let name = self.name(headers)?;
+        if self.known().contains_key(&name) && !self.dynamic && self.serves_the_unnamed(&name) {
+            return Err(Status::failed_precondition(format!(
+                "task hub '{name}' serves requests that name none and cannot be deleted; \
+                 CreateTaskHub with recreateIfExists empties it"
+            )));
+        }
         let deleted = self.known().remove(&name);
         match deleted {
             Some(hub) => {
@@ -125,15 +132,23 @@ impl Hubs {
         }
     }
 
+    /// Whether requests that name no hub get this one.
+    fn serves_the_unnamed(&self, name: &HubName) -> bool {
+        self.missing == MissingHub::Default && *name == self.unnamed()
+    }
+
+    /// The hub of requests that name none.
+    fn unnamed(&self) -> HubName {
+        let default = HubName::new("default");
+        if self.known().contains_key(&default) { default } else { self.first.clone() }
+    }
+
     fn name(&self, headers: &HeaderMap) -> Result<HubName, Status> {
         let named = metadata::hub(headers)
             .map_err(|_| Status::invalid_argument("the metadata 'taskhub' is not printable ASCII"))?;
         match (named, self.missing) {
             (Some(name), MissingHub::Default | MissingHub::Reject) => Ok(HubName::new(name)),
-            (None, MissingHub::Default) => {
-                let default = HubName::new("default");
-                Ok(if self.known().contains_key(&default) { default } else { self.first.clone() })
-            }
+            (None, MissingHub::Default) => Ok(self.unnamed()),
             (None, MissingHub::Reject) => {
                 Err(Status::invalid_argument("the request names no task hub; send the metadata 'taskhub'"))
             }
