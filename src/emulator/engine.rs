@@ -11,7 +11,7 @@
 //! - `turn`: what a worker is given; `complete`, `actions`, `continue_as_new`: what its answer means; `chunks`,
 //!   `malformed`: an answer in parts, and one that makes no sense.
 //! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
-//! - `hand_out`, `worklist`, `streams`, `lease`, `timers`, `waiters`: who gets what, and when.
+//! - `hand_out`, `worklist`, `streams`, `matching`, `lease`, `timers`, `waiters`: who gets what, and when.
 //! - `expire`: work that a worker keeps and streams that none reads; `suspects`, `quarantine`: what kills its workers.
 //! - `unattended`: what takes effect without a worker.
 //! - `notice`, `observe`, `unclaimed`: what the log is told.
@@ -36,6 +36,7 @@ mod instance;
 mod lease;
 pub(in crate::emulator) mod limit;
 mod malformed;
+mod matching;
 pub mod notice;
 mod observe;
 mod outbox;
@@ -162,8 +163,6 @@ pub struct Engine {
     waiters: Waiters,
     /// How often the batch of an entity was given back since one was answered.
     batches_given_back: BTreeMap<InstanceId, u32>,
-    /// Where the next handing out begins, so that no class of work starves another.
-    turn: usize,
     requests: repeat::Requests,
     outbox: VecDeque<Outgoing>,
     records: Vec<Record>,
@@ -198,7 +197,6 @@ impl Engine {
             unattended: BTreeSet::new(),
             waiters: Waiters::default(),
             batches_given_back: BTreeMap::new(),
-            turn: 0,
             requests: repeat::Requests::default(),
             outbox: VecDeque::new(),
             records: Vec::new(),

@@ -103,7 +103,9 @@ impl Engine {
         }
         instance.kept_by = stream;
         instance.given_back = 0;
-        instance.stage = Stage::Idle;
+        // Its stream may have ended: then it waits to be handed out again, and an entry for it is out of date.
+        let stage = std::mem::replace(&mut instance.stage, Stage::Idle);
+        self.work.leave(instance.class, stage);
         Some(turn)
     }
 

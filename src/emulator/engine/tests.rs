@@ -2,6 +2,7 @@
 
 mod delivery;
 mod fixture;
+mod matching;
 mod notices;
 mod poison;
 mod rests;
