@@ -61,6 +61,7 @@ impl Engine {
         self.expire(now);
         self.attend(now);
         self.end_watch(now);
+        self.release_gathered(now);
         while let Some(mut waiting) = self.work.due(now) {
             if self.set_stage(&waiting.work, Stage::Resting, Stage::Ready) {
                 // Somebody of another name may have the id since this was put off.
@@ -92,6 +93,7 @@ impl Engine {
         let Some(instance) = self.instances.get_mut(id) else { return };
         if instance.stage == Stage::Idle && instance.wants_turn(now) {
             let waiting = Waiting { work: Work::Turn(id.clone()), class: instance.class, avoid: None };
+            let gathered = instance.pace.is_gathering();
             match instance.not_before().filter(|at| *at > now) {
                 None => {
                     instance.stage = Stage::Ready;
@@ -101,6 +103,9 @@ impl Engine {
                     instance.stage = Stage::Resting;
                     self.work.put_off(at, waiting);
                 }
+            }
+            if gathered {
+                self.end_gathering(id);
             }
         }
     }
@@ -287,6 +292,7 @@ impl Engine {
                 self.work.put_off(now.plus(rest), waiting);
             }
         }
+        self.release_all_gathered(now);
         Reply::Done
     }
 

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod fixture;
+mod gather;
 mod matching;
 mod notices;
 mod poison;
