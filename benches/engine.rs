@@ -16,6 +16,8 @@ use taskhub::wire::{self, orchestrator_action::OrchestratorActionType as Action}
 const FINISHED: usize = 100_000;
 const CROWD: u64 = 10_000;
 const THOUSAND: u64 = 1_000;
+/// How many names wait that no worker takes.
+const PENDING: usize = 15_000;
 
 struct Hub {
     engine: Engine,
@@ -66,6 +68,26 @@ impl Hub {
     }
 }
 
+/// What commands cost while instances of so many names wait that no worker takes.
+fn pending(names: usize) {
+    let mut hub = Hub::new();
+    hub.ask(Command::CloseStream { stream: StreamId(1) });
+    let filter = wire::OrchestrationFilter { name: "work".into(), versions: vec![] };
+    let filters = wire::WorkItemFilters { orchestrations: vec![filter], ..Default::default() };
+    let offer = Offer { filters: Some(filters), ..Offer::default() };
+    hub.ask(Command::OpenStream { stream: StreamId(2), offer: Box::new(offer) });
+    for n in 0..names {
+        let request = wire::CreateInstanceRequest { name: format!("name{n}"), ..Default::default() };
+        let id = Some(InstanceId::unchecked(format!("p{n}")));
+        hub.ask(Command::Start { id, request: Box::new(request) });
+    }
+    let id = InstanceId::unchecked("p0");
+    let get = median(|_| drop(hub.ask(Command::Get { id: id.clone(), payloads: true })), 500);
+    println!("a state, {names:>6} names pending:           {:>9.2} us", get.as_secs_f64() * 1e6);
+    let run = median(|n| hub.run_one(format!("r{n}")), 500);
+    println!("start and one turn, {names:>6} names pending:{:>9.2} us", run.as_secs_f64() * 1e6);
+}
+
 fn completed() -> Action {
     Action::CompleteOrchestration(wire::CompleteOrchestrationAction {
         orchestration_status: wire::OrchestrationStatus::Completed.into(),
@@ -97,6 +119,10 @@ fn main() {
     let mut empty = Hub::new();
     let alone = median(|n| empty.run_one(format!("e{n}")), 5_000);
     println!("start and one turn, empty hub:            {:>9.2} us", alone.as_secs_f64() * 1e6);
+
+    for names in [0, PENDING / 3, PENDING] {
+        pending(names);
+    }
 
     let mut full = Hub::new();
     let before = resident_kib();

@@ -1,9 +1,10 @@
 //! Measures the workloads of docs/performance.md, each beside what gRPC itself allows in the same run.
 //!
 //! `cargo bench --bench workloads` runs the usual ones; `cargo bench --bench workloads -- fan 10000` runs one;
-//! `--replay` turns sticky turns off, so that history is sent in full as it is to other SDKs; `--runs N` says
-//! how often each is run (the median is printed, and the fastest and the slowest); `--no-ceiling` leaves out what gRPC
-//! allows, for two builds that are run in turn and compared with each other.
+//! `--replay` turns sticky turns off, so that history is sent in full as it is to other SDKs; `--activities N` says how
+//! many activities the worker performs at a time (`fan`, `chain` and `many`); `--runs N` says how often each is run (the
+//! median is printed, and the fastest and the slowest, and the turns of the median run where one instance was run);
+//! `--no-ceiling` leaves out what gRPC allows, for two builds that are run in turn and compared with each other.
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::cast_precision_loss, reason = "figures are printed with three digits")]
 
@@ -17,7 +18,7 @@ use taskhub::emulator::Emulator;
 use taskhub::model::Timestamp;
 use taskhub::sdk::client::Client;
 use taskhub::sdk::worker::Worker;
-use taskhub::wire::history_event::EventType;
+use taskhub::wire::{HistoryEvent, history_event::EventType};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the system gives a runtime")
@@ -61,13 +62,15 @@ const USUAL: &[Workload] = &[
 struct Options {
     workloads: Vec<Workload>,
     replay: bool,
+    activities: Option<usize>,
     runs: usize,
     ceiling: bool,
 }
 
 /// Reads the command line; cargo adds `--bench`, which means nothing here.
 fn options() -> Result<Options, String> {
-    let mut options = Options { workloads: Vec::new(), replay: false, runs: 5, ceiling: true };
+    let mut options =
+        Options { workloads: Vec::new(), replay: false, activities: None, runs: 5, ceiling: true };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
         let mut size = |what: &str| -> Result<u32, String> {
@@ -77,6 +80,7 @@ fn options() -> Result<Options, String> {
         match word.as_str() {
             "--replay" => options.replay = true,
             "--no-ceiling" => options.ceiling = false,
+            "--activities" => options.activities = Some(size("--activities")?.max(1) as usize),
             "--runs" => options.runs = size("--runs")?.max(1) as usize,
             "startup" => options.workloads.push(Workload::Startup),
             "fan" => options.workloads.push(Workload::Fan(size("fan")?)),
@@ -98,17 +102,20 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
+/// One run: how long it took, and how many turns, where that was counted.
+type Run = (Duration, Option<usize>);
+
 /// The runs of one workload, fastest first.
-struct Runs(Vec<Duration>);
+struct Runs(Vec<Run>);
 
 impl Runs {
-    fn of(count: usize, mut run: impl FnMut() -> Duration) -> Self {
-        let mut took: Vec<_> = (0..count).map(|_| run()).collect();
-        took.sort();
-        Self(took)
+    fn of(count: usize, mut run: impl FnMut() -> Run) -> Self {
+        let mut runs: Vec<_> = (0..count).map(|_| run()).collect();
+        runs.sort();
+        Self(runs)
     }
 
-    fn median(&self) -> Duration {
+    fn median(&self) -> Run {
         self.0[self.0.len() / 2]
     }
 }
@@ -123,8 +130,8 @@ fn main() {
     };
     let ceiling = |in_flight| {
         let trips = 50_000;
-        let runs = Runs::of(3, || ceiling::measure(trips, in_flight));
-        trips as f64 / runs.median().as_secs_f64()
+        let runs = Runs::of(3, || (ceiling::measure(trips, in_flight), None));
+        trips as f64 / runs.median().0.as_secs_f64()
     };
     let allowed = options.ceiling.then(|| Allowed { alone: ceiling(1), crowd: ceiling(256) });
     if let Some(Allowed { alone, crowd }) = allowed {
@@ -132,11 +139,11 @@ fn main() {
     }
     println!("turns: {}\n", if options.replay { "full history every turn" } else { "sticky" });
     println!(
-        "{:<16} {:>10} {:>10} {:>10}   {:>12} {:>14}",
-        "workload", "median", "fastest", "slowest", "each", "of the ceiling"
+        "{:<16} {:>10} {:>10} {:>10}   {:>12} {:>14} {:>8}",
+        "workload", "median", "fastest", "slowest", "each", "of the ceiling", "turns"
     );
     for &workload in &options.workloads {
-        let runs = Runs::of(options.runs, || run(workload, options.replay));
+        let runs = Runs::of(options.runs, || run(workload, &options));
         print_line(workload, &runs, allowed);
     }
     println!("\npeak memory of this process: {} MB", peak_memory_mb());
@@ -162,14 +169,16 @@ fn print_line(workload: Workload, runs: &Runs, allowed: Option<Allowed>) {
         Workload::Startup => ("startup".into(), 1, "start", None),
         Workload::Hubs(n) => (format!("hubs {n}"), n, "hub", None),
     };
-    let median = runs.median().as_secs_f64();
+    let (median, turns) = runs.median();
+    let median = median.as_secs_f64();
+    let turns = turns.map_or_else(String::new, |turns| turns.to_string());
     let each = median / f64::from(steps.max(1));
     let ratio = ceiling.map_or_else(String::new, |most| format!("{:.0} %", 100.0 / each / most));
     println!(
-        "{name:<16} {:>10} {:>10} {:>10}   {:>12} {ratio:>14}",
+        "{name:<16} {:>10} {:>10} {:>10}   {:>12} {ratio:>14} {turns:>8}",
         show(median),
-        show(runs.0[0].as_secs_f64()),
-        show(runs.0[runs.0.len() - 1].as_secs_f64()),
+        show(runs.0[0].0.as_secs_f64()),
+        show(runs.0[runs.0.len() - 1].0.as_secs_f64()),
         format!("{}/{unit}", show(each)),
     );
 }
@@ -184,27 +193,36 @@ fn show(seconds: f64) -> String {
     }
 }
 
-fn run(workload: Workload, replay: bool) -> Duration {
-    let worker = |worker: Worker| worker.sticky_cache(if replay { 0 } else { 1_000 });
+fn run(workload: Workload, options: &Options) -> Run {
+    let worker = |worker: Worker| {
+        let worker = worker.sticky_cache(if options.replay { 0 } else { 1_000 });
+        match options.activities {
+            Some(at_most) => worker.max_activities(at_most),
+            None => worker,
+        }
+    };
     match workload {
-        Workload::Startup => runtime().block_on(startup()),
-        Workload::Hubs(count) => runtime().block_on(hubs(count)),
+        Workload::Startup => (runtime().block_on(startup()), None),
+        Workload::Hubs(count) => (runtime().block_on(hubs(count)), None),
         Workload::Fan(n) => runtime().block_on(working(worker, async |client: Client| {
-            let sum = client.start(tasks::fan, n).await.expect("it starts").result().await;
-            assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
+            let run = client.start(tasks::fan, n).await.expect("it starts");
+            assert_eq!(run.result().await.expect("it ends well"), tasks::sum_of_squares(n));
+            Some(run.id().to_string())
         })),
         Workload::Chain(n) => runtime().block_on(working(worker, async |client: Client| {
-            let sum = client.start(tasks::chain, n).await.expect("it starts").result().await;
-            assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
+            let run = client.start(tasks::chain, n).await.expect("it starts");
+            assert_eq!(run.result().await.expect("it ends well"), tasks::sum_of_squares(n));
+            Some(run.id().to_string())
         })),
         Workload::Trickle(n) => runtime().block_on(working(
             |new| worker(new).max_activities(1),
             async |client| {
-                let sum = client.start(tasks::trickle, n).await.expect("it starts").result().await;
-                assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(n));
+                let run = client.start(tasks::trickle, n).await.expect("it starts");
+                assert_eq!(run.result().await.expect("it ends well"), tasks::sum_of_squares(n));
+                Some(run.id().to_string())
             },
         )),
-        Workload::Timers(n) => runtime().block_on(late(n)),
+        Workload::Timers(n) => (runtime().block_on(late(n)), None),
         Workload::Many(m) => runtime().block_on(working(worker, async |client: Client| {
             use futures::StreamExt;
             let all = futures::stream::iter(0..m).map(|_| async {
@@ -212,6 +230,7 @@ fn run(workload: Workload, replay: bool) -> Duration {
                 assert_eq!(sum.expect("it ends well"), tasks::sum_of_squares(10));
             });
             all.buffer_unordered(16).count().await;
+            None
         })),
     }
 }
@@ -237,18 +256,33 @@ async fn late(n: u32) -> Duration {
     latest
 }
 
-/// Times what `work` does with a client of a fresh emulator that has one worker.
-async fn working<F: AsyncFnOnce(Client)>(how: impl FnOnce(Worker) -> Worker, work: F) -> Duration {
+/// Times what `work` does with a client of a fresh emulator that has one worker, and counts the turns of the instance that
+/// it names.
+async fn working<F: AsyncFnOnce(Client) -> Option<String>>(
+    how: impl FnOnce(Worker) -> Worker,
+    work: F,
+) -> Run {
     let emulator = Emulator::start().await.expect("an emulator starts");
     let client = Client::connect(&emulator.endpoint()).await.expect("it is there");
     let worker = how(Worker::new(&client, tasks::registry())).start().expect("it works");
     worker.connected().await;
     let began = Instant::now();
-    work(client).await;
+    let ran = work(client.clone()).await;
     let took = began.elapsed();
+    let turns = match ran {
+        Some(id) => Some(turns_of(&client, &id).await),
+        None => None,
+    };
     worker.stop().await;
     emulator.stop().await;
-    took
+    (took, turns)
+}
+
+/// How many turns an instance took, by its history.
+async fn turns_of(client: &Client, id: &str) -> usize {
+    let history = client.history(id).await.expect("it has one");
+    let begins = |event: &&HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
+    history.iter().filter(begins).count()
 }
 
 /// From nothing to an answered call.

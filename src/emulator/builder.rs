@@ -33,6 +33,7 @@ pub struct EmulatorBuilder {
     pub(super) unattended: Option<Duration>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timer_lag: Duration,
+    pub(super) gather: Duration,
     pub(super) seed: Option<u128>,
     pub(super) store: NewStore,
 }
@@ -56,6 +57,10 @@ const MAX_WORKER_LOSSES: u32 = 10;
 /// How long an instance without a worker keeps a client waiting that terminates or suspends it.
 const UNATTENDED: Duration = Duration::from_secs(5);
 
+/// How long a completion waits at the most for others, where the worker replays a long history in each turn: what an
+/// orchestrator loses by it that goes on after the first of several activities.
+const GATHER: Duration = Duration::from_millis(250);
+
 impl Default for EmulatorBuilder {
     fn default() -> Self {
         Self {
@@ -74,6 +79,7 @@ impl Default for EmulatorBuilder {
             unattended: Some(UNATTENDED),
             clock: Arc::new(WallClock),
             timer_lag: TIMER_LAG,
+            gather: GATHER,
             seed: None,
             store: Arc::new(|_| Box::new(Forgetful)),
         }
@@ -185,6 +191,7 @@ impl EmulatorBuilder {
         self.clock = clock;
         self.timer_lag = Duration::ZERO;
         self.leases.turns = None;
+        self.gather = Duration::ZERO;
         self
     }
 

@@ -11,7 +11,7 @@
 //! - `turn`: what a worker is given; `complete`, `actions`, `continue_as_new`: what its answer means; `chunks`,
 //!   `malformed`: an answer in parts, and one that makes no sense.
 //! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
-//! - `hand_out`, `worklist`, `streams`, `lease`, `timers`, `waiters`: who gets what, and when.
+//! - `hand_out`, `worklist`, `streams`, `matching`, `lease`, `timers`, `gather`, `waiters`: who gets what, and when.
 //! - `expire`: work that a worker keeps and streams that none reads; `suspects`, `quarantine`: what kills its workers.
 //! - `unattended`: what takes effect without a worker.
 //! - `notice`, `observe`, `unclaimed`: what the log is told.
@@ -28,6 +28,7 @@ mod end;
 mod entities;
 pub mod entity;
 mod expire;
+mod gather;
 mod hand_out;
 mod history;
 mod ids;
@@ -36,6 +37,7 @@ mod instance;
 mod lease;
 pub(in crate::emulator) mod limit;
 mod malformed;
+mod matching;
 pub mod notice;
 mod observe;
 mod outbox;
@@ -64,6 +66,7 @@ mod tests;
 use crate::model::{InstanceId, Timestamp};
 use command::{Command, Effect, Refusal, Reply, StreamId};
 use entity::Entities;
+use gather::Gathering;
 use hand_out::Departure;
 use ids::Ids;
 use index::Index;
@@ -115,6 +118,10 @@ pub struct Config {
     /// How long a terminate, suspend or resume waits for a worker where none is connected that takes the instance; `None`
     /// for ever.
     pub unattended: Option<Duration>,
+    /// How long a completion waits at the most for others of the same instance, where its worker replays the whole
+    /// history in each turn and a turn is dear. Turns that come to nothing double it, up to eight times. Zero hands every
+    /// turn out at once, and is right under a clock that is turned by hand.
+    pub gather: Duration,
 }
 
 impl Default for Config {
@@ -134,6 +141,7 @@ impl Default for Config {
             leases: LeaseTimes::default(),
             most_losses: Some(10),
             unattended: None,
+            gather: Duration::ZERO,
         }
     }
 }
@@ -159,11 +167,10 @@ pub struct Engine {
     suspects: Suspects,
     /// Instances that were told something in a turn that no worker has taken yet, and when that takes effect without.
     unattended: BTreeSet<(Timestamp, InstanceId)>,
+    gathering: Gathering,
     waiters: Waiters,
     /// How often the batch of an entity was given back since one was answered.
     batches_given_back: BTreeMap<InstanceId, u32>,
-    /// Where the next handing out begins, so that no class of work starves another.
-    turn: usize,
     requests: repeat::Requests,
     outbox: VecDeque<Outgoing>,
     records: Vec<Record>,
@@ -196,9 +203,9 @@ impl Engine {
             stalled: BTreeMap::new(),
             suspects: Suspects::default(),
             unattended: BTreeSet::new(),
+            gathering: Gathering::default(),
             waiters: Waiters::default(),
             batches_given_back: BTreeMap::new(),
-            turn: 0,
             requests: repeat::Requests::default(),
             outbox: VecDeque::new(),
             records: Vec::new(),
@@ -295,6 +302,7 @@ impl Engine {
             self.next_expiry(),
             self.suspects.next_due(),
             self.unattended.first().map(|(due, _)| *due),
+            self.gathering.next_due(),
         ];
         due.into_iter().flatten().min()
     }
@@ -311,6 +319,9 @@ impl Engine {
         self.hand_out(now);
         if !self.suspects.are_none() {
             self.hand_suspect(now);
+        }
+        if self.release_if_idle(now) {
+            self.hand_out(now);
         }
         self.look_for_unclaimed(now);
     }

@@ -93,6 +93,7 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linge
     let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
     let config = Config {
         timer_lag: how.timer_lag,
+        gather: how.gather,
         max_payload: how.max_payload,
         unstated_limit: how.unstated_limit,
         backlog: BACKLOG,

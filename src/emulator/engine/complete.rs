@@ -4,6 +4,7 @@ use super::Engine;
 use super::actions::outlives_execution;
 use super::command::{Refusal, Reply, WorkKind};
 use super::continue_as_new::Next;
+use super::gather::TurnEnded;
 use super::instance::{Arrived, End, Instance, Stage};
 use super::lease::{Found, Held, LeaseId, Turn};
 use super::malformed;
@@ -103,7 +104,9 @@ impl Engine {
         }
         instance.kept_by = stream;
         instance.given_back = 0;
-        instance.stage = Stage::Idle;
+        // Its stream may have ended: then it waits to be handed out again, and an entry for it is out of date.
+        let stage = std::mem::replace(&mut instance.stage, Stage::Idle);
+        self.work.leave(instance.class, stage);
         Some(turn)
     }
 
@@ -150,6 +153,15 @@ impl Engine {
                     answered.events.push(super::history::encode(&completed));
                 }
                 let end = end.map(|(_, end)| end);
+                let before = self.instances.get(id);
+                let ended = TurnEnded {
+                    took: now.since(turn.at),
+                    first: before.is_some_and(|instance| instance.history.len() == 0),
+                    reacted: !answered.events.is_empty()
+                        || !answered.outgoing.is_empty()
+                        || before.is_some_and(|instance| instance.custom_status != custom_status),
+                    took_all: consumed == turn.taken,
+                };
                 let commit = Commit {
                     at: now,
                     turn_at: turn.at,
@@ -166,8 +178,12 @@ impl Engine {
                 self.outbox.extend(answered.outgoing);
                 match end {
                     Some(end) => self.after_end(id, &end, control.recurse),
-                    None => self.ready_activities(id, &tasks),
+                    None => {
+                        self.ready_activities(id, &tasks);
+                        self.ready_next(id, ended, now);
+                    }
                 }
+                return;
             }
         }
         self.ready_turn(id, now);

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::command::{Refusal, Reply, WorkKind};
 use super::entity::{Completion, Decision, LockRequest, Operation, Skipped, Start};
+use super::instance::Stage;
 use super::lease::{Found, Held};
 use super::notice::{Listening, Notice};
 use super::record::Record;
@@ -75,7 +76,18 @@ impl Engine {
     }
 
     pub(super) fn purge_entity(&mut self, id: &InstanceId, now: Timestamp) -> bool {
-        self.entity_step(now, |entities, decision| entities.purge(id, now, decision))
+        let waited = self.entities.is_ready(id);
+        let existed = self.entity_step(now, |entities, decision| entities.purge(id, now, decision));
+        self.batch_left(id, waited);
+        existed
+    }
+
+    /// A batch that waited to be handed out is not wanted any more: an entry for it is out of date.
+    fn batch_left(&mut self, id: &InstanceId, waited: bool) {
+        if waited {
+            let class = self.batch_class(id);
+            self.work.leave(class, Stage::Ready);
+        }
     }
 
     /// Lets the entities take a step, keeps its records, and does what it asks for.
@@ -178,6 +190,8 @@ impl Engine {
         let mut decision = Decision::default();
         let ids = &mut self.ids;
         let mut mint = || ids.uuid().to_string();
+        // The stream of a batch that waits again has ended: its answer comes late, and still counts.
+        let waited = self.entities.is_ready(&id);
         let completion = self.entities.complete(&id, number, answer, now, &mut mint, &mut decision);
         for Skipped(what) in std::mem::take(&mut decision.skipped) {
             self.note(Listening::Warnings, || Notice::Skipped { id: id.clone(), what });
@@ -187,6 +201,7 @@ impl Engine {
                 self.batches_given_back.remove(&id);
                 self.note_answered(lease);
                 self.consume(lease);
+                self.batch_left(&id, waited);
                 self.absorb(decision, now);
             }
             Completion::Retry(after) => {

@@ -9,7 +9,7 @@ use super::record::Settles;
 use super::suspects::Verdict;
 use super::timers::TimerKey;
 use super::turn::{activity_item, batch_item};
-use super::worklist::{ClassId, Waiting, Work};
+use super::worklist::{Class, ClassId, Waiting, Work};
 use crate::model::{InstanceId, Kind, Timestamp, event};
 use bytes::Bytes;
 use std::time::Duration;
@@ -61,6 +61,7 @@ impl Engine {
         self.expire(now);
         self.attend(now);
         self.end_watch(now);
+        self.release_gathered(now);
         while let Some(mut waiting) = self.work.due(now) {
             if self.set_stage(&waiting.work, Stage::Resting, Stage::Ready) {
                 // Somebody of another name may have the id since this was put off.
@@ -77,7 +78,7 @@ impl Engine {
     }
 
     /// The class of work as it is now.
-    fn class_of(&mut self, work: &Work) -> Option<ClassId> {
+    pub(super) fn class_of(&mut self, work: &Work) -> Option<ClassId> {
         match work {
             Work::Turn(id) => self.instances.get(id).map(|instance| instance.class),
             Work::Activity(id, task) => {
@@ -92,6 +93,7 @@ impl Engine {
         let Some(instance) = self.instances.get_mut(id) else { return };
         if instance.stage == Stage::Idle && instance.wants_turn(now) {
             let waiting = Waiting { work: Work::Turn(id.clone()), class: instance.class, avoid: None };
+            let gathered = instance.pace.is_gathering();
             match instance.not_before().filter(|at| *at > now) {
                 None => {
                     instance.stage = Stage::Ready;
@@ -101,6 +103,9 @@ impl Engine {
                     instance.stage = Stage::Resting;
                     self.work.put_off(at, waiting);
                 }
+            }
+            if gathered {
+                self.end_gathering(id);
             }
         }
     }
@@ -122,21 +127,22 @@ impl Engine {
 
     /// Hands out what is ready, one piece of each class in turn, until no stream takes more.
     pub(super) fn hand_out(&mut self, now: Timestamp) {
-        let mut classes = self.work.with_work();
-        if classes.is_empty() {
-            return;
-        }
-        let first = self.turn % classes.len();
-        self.turn = self.turn.wrapping_add(1);
-        classes.rotate_left(first);
-        while !classes.is_empty() {
-            classes.retain(|class| self.hand_one(*class, now));
+        self.match_up();
+        while let Some(class) = self.streams.matching.next_class() {
+            let named = self.work.named(class).clone();
+            if !self.hand_one(class, &named, now) {
+                break;
+            }
+            if !self.work.has(class) {
+                self.streams.matching.delist(class, &named);
+            }
         }
     }
 
-    /// Hands out one piece of a class; whether there may be another.
-    fn hand_one(&mut self, class: ClassId, now: Timestamp) -> bool {
-        let Some(first) = self.work.first(class) else { return false };
+    /// Hands out one piece of a class, or drops one that is out of date. `false` where no stream takes it: then it should
+    /// not have been next.
+    fn hand_one(&mut self, class: ClassId, named: &Class, now: Timestamp) -> bool {
+        let Some(first) = self.work.first(class) else { return true };
         if !self.is_ready(&first.work, class) {
             if let Some(stale) = self.work.take(class) {
                 self.suspects.clear(&stale.work);
@@ -148,8 +154,7 @@ impl Engine {
             Work::Activity(..) | Work::Batch(_) => None,
         };
         let avoid = first.avoid;
-        let named = self.work.named(class).clone();
-        let Some(stream) = self.streams.pick(class, &named, keeper, avoid) else { return false };
+        let Some(stream) = self.streams.pick(class, named, keeper, avoid) else { return false };
         let Some(Waiting { work, .. }) = self.work.take(class) else { return false };
         self.hand(stream, &work, named.kind, now);
         true
@@ -226,7 +231,7 @@ impl Engine {
                 let instance = self.instances.get_mut(id);
                 instance.and_then(|i| i.activities.get_mut(task)).map(|activity| &mut activity.stage)
             }
-            Work::Batch(_) => return true,
+            Work::Batch(id) => return self.entities.is_ready(id),
         };
         match stage {
             Some(stage) if *stage == from => {
@@ -287,6 +292,7 @@ impl Engine {
                 self.work.put_off(now.plus(rest), waiting);
             }
         }
+        self.release_all_gathered(now);
         Reply::Done
     }
 

@@ -1,6 +1,7 @@
 //! Keeps one orchestration: what its history says, what has arrived since, and what it waits for.
 
 use super::command::StreamId;
+use super::gather::Pace;
 use super::history::History;
 use super::lease::LeaseId;
 use super::worklist::ClassId;
@@ -117,6 +118,7 @@ pub(super) struct Instance {
     /// The stream that ran the last committed turn of this execution, and may have kept the orchestrator.
     pub(super) kept_by: Option<StreamId>,
     pub(super) given_back: u32,
+    pub(super) pace: Pace,
     /// The time of the event that arrived last: the next one is later.
     pub(super) last_arrival: Timestamp,
 }
@@ -179,6 +181,7 @@ impl Instance {
             stage: Stage::Idle,
             kept_by: None,
             given_back: 0,
+            pace: Pace::default(),
             last_arrival: now,
         }
     }

@@ -101,6 +101,6 @@ impl Engine {
             super::history::encode(&wire::HistoryEvent { timestamp: Some(at.to_wire()), ..event.clone() })
         };
         self.put(Record::Arrived { id: to.clone(), settles, kind, event });
-        self.ready_turn(to, now);
+        self.ready_or_gather(to, kind, now);
     }
 }

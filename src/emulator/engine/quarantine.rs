@@ -106,7 +106,7 @@ impl Engine {
                 Quarantine::Draining { stream, .. } => Some(stream),
                 Quarantine::Free => None,
             };
-            let Some(waiting) = self.suspects.waiting.pop_front() else {
+            let Some(mut waiting) = self.suspects.waiting.pop_front() else {
                 // It was for a suspect that is not wanted any more.
                 if let Some(stream) = kept {
                     self.streams.reserve(stream, false);
@@ -118,6 +118,8 @@ impl Engine {
                 self.suspects.clear(&waiting.work);
                 continue;
             }
+            // That of an entity may have been forgotten while it waited here.
+            waiting.class = self.class_of(&waiting.work).unwrap_or(waiting.class);
             let class = self.work.named(waiting.class).clone();
             let able: Vec<(StreamId, Vec<LeaseId>)> = self
                 .streams

@@ -241,7 +241,9 @@ impl Engine {
             }
             Record::Removed { id } => {
                 self.forget_timers(id);
-                self.instances.remove(id);
+                if let Some(removed) = self.instances.remove(id) {
+                    self.release(removed);
+                }
                 self.reindex(id);
             }
             Record::Entity(changed) => self.entities.apply(changed),
@@ -266,7 +268,10 @@ impl Engine {
         if let Some(at) = start_at {
             self.timers.set(at, TimerKey::Start { id: id.clone(), execution: instance.execution.clone() });
         }
-        self.instances.insert(id.clone(), instance);
+        self.work.retain(class);
+        if let Some(replaced) = self.instances.insert(id.clone(), instance) {
+            self.release(replaced);
+        }
         self.reindex(id);
     }
 
@@ -274,7 +279,11 @@ impl Engine {
         let Some(instance) = self.instances.get_mut(id) else { return };
         match settles {
             Settles::Nothing => {}
-            Settles::Activity(task) => drop(instance.activities.remove(&task)),
+            Settles::Activity(task) => {
+                if let Some(done) = instance.activities.remove(&task) {
+                    self.work.release(done.class, done.stage);
+                }
+            }
             Settles::Timer(timer) => {
                 if let Some(fire_at) = instance.timers.remove(&timer) {
                     self.timers.clear(&fire_at, id, &instance.execution, timer);
@@ -308,9 +317,10 @@ impl Engine {
             instance.end = Some(end.clone());
             instance.rewinding = None;
             instance.drop_inbox();
-            instance.activities.clear();
+            self.work.release_all(&mut instance.activities);
             instance.children.clear();
-            instance.stage = Stage::Idle;
+            let stage = std::mem::replace(&mut instance.stage, Stage::Idle);
+            self.work.leave(instance.class, stage);
         }
         self.reindex(id);
     }
@@ -323,7 +333,11 @@ impl Engine {
                     let class = self.work.class(WorkKind::Activity, name, version.as_deref());
                     let activity =
                         Activity { request: request.clone(), class, stage: Stage::Idle, given_back: 0 };
-                    instance.activities.insert(*task, activity);
+                    self.work.retain(class);
+                    // A worker may use the id of an activity that is not done: the later one counts.
+                    if let Some(earlier) = instance.activities.insert(*task, activity) {
+                        self.work.release(earlier.class, earlier.stage);
+                    }
                 }
                 Scheduled::Timer { timer, fire_at } => {
                     // A worker may use the id of a timer that is still set: the later one counts.
@@ -357,12 +371,12 @@ impl Engine {
         let started = history::encode(&event::execution_started(next.at, (*next.started).clone()));
         instance.execution = execution_of(&next.started);
         instance.started.clone_from(&next.started);
-        instance.class = class;
+        self.work.change_class(&mut instance.class, class, instance.stage);
         instance.history = History::default();
         instance.inbox = std::iter::once(Arrived { kind: Kind::ExecutionStarted, event: started })
             .chain(next.inbox.iter().cloned())
             .collect();
-        instance.activities.clear();
+        self.work.release_all(&mut instance.activities);
         instance.children.clear();
         instance.offspring.clear();
         instance.rewound_from.clear();
@@ -392,9 +406,9 @@ impl Engine {
         instance.inbox.extend(std::mem::take(&mut instance.late));
         instance.started.clone_from(&rewound.started);
         // Its parent stays the one that it is tied to: that one may have been rewound since the history began.
-        instance.class = class;
+        self.work.change_class(&mut instance.class, class, instance.stage);
         instance.rewinding = None;
-        instance.activities.clear();
+        self.work.release_all(&mut instance.activities);
         instance.children.clear();
         instance.offspring.clone_from(&rewound.offspring);
         instance.clock = rewound.turn_at;
@@ -416,6 +430,12 @@ impl Engine {
         if let Some(at) = instance.start_at {
             self.timers.clear_start(at, id, &instance.execution);
         }
+    }
+
+    /// An instance is gone, and with it what needed its classes of work.
+    fn release(&mut self, mut gone: Instance) {
+        self.work.release_all(&mut gone.activities);
+        self.work.release(gone.class, gone.stage);
     }
 
     /// The status of an instance, if it exists.

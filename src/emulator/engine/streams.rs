@@ -2,6 +2,7 @@
 
 use super::command::{Offer, StreamId, WorkKind};
 use super::lease::LeaseId;
+use super::matching::{KINDS, Matching};
 use super::worklist::{Class, ClassId};
 use crate::wire;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,13 +48,11 @@ pub(super) struct Bounds {
     pub(super) backlog: usize,
 }
 
-const KINDS: [WorkKind; 3] = [WorkKind::Turn, WorkKind::Activity, WorkKind::Batch];
-
 /// Where a stream stands among those with room: the one that holds the fewest items is next, then the one that waited
 /// longest. A worker that answers is so preferred to one that only keeps what it gets.
 type Place = (usize, u64, StreamId);
 
-type PartyId = u32;
+pub(super) type PartyId = u32;
 
 /// Streams with the same filters: they are willing to run the same.
 #[derive(Debug)]
@@ -72,8 +71,7 @@ pub(super) struct Streams {
     parties: BTreeMap<PartyId, Party>,
     formed: PartyId,
     handed: u64,
-    /// Which parties are willing to run a class; made anew when a party comes or goes.
-    willing: BTreeMap<ClassId, Vec<PartyId>>,
+    pub(super) matching: Matching,
 }
 
 impl Streams {
@@ -84,7 +82,7 @@ impl Streams {
             parties: BTreeMap::new(),
             formed: 0,
             handed: 0,
-            willing: BTreeMap::new(),
+            matching: Matching::default(),
         }
     }
 
@@ -116,6 +114,7 @@ impl Streams {
             for kind in KINDS {
                 if stream.has_room(kind, self.bounds.backlog) {
                     members.open[kind as usize].insert(stream.place(kind, id));
+                    self.matching.set_room(party, kind, true);
                 }
             }
         }
@@ -124,8 +123,8 @@ impl Streams {
 
     fn form(&mut self, filters: Option<wire::WorkItemFilters>) -> PartyId {
         self.formed += 1;
+        self.matching.join(self.formed, filters.as_ref());
         self.parties.insert(self.formed, Party { filters, members: 0, open: Default::default() });
-        self.willing.clear();
         self.formed
     }
 
@@ -135,11 +134,13 @@ impl Streams {
         if let Some(party) = self.parties.get_mut(&stream.party) {
             party.members -= 1;
             for kind in KINDS {
-                party.open[kind as usize].remove(&stream.place(kind, id));
+                let open = &mut party.open[kind as usize];
+                open.remove(&stream.place(kind, id));
+                self.matching.set_room(stream.party, kind, !open.is_empty());
             }
             if party.members == 0 {
                 self.parties.remove(&stream.party);
-                self.willing.clear();
+                self.matching.leave(stream.party);
             }
         }
         stream.held.into_iter().collect()
@@ -147,15 +148,7 @@ impl Streams {
 
     /// Whether any connected worker is willing to run a class, with or without room for it.
     pub(super) fn anyone_takes(&mut self, id: ClassId, class: &Class) -> bool {
-        !self.willing(id, class).is_empty()
-    }
-
-    fn willing(&mut self, id: ClassId, class: &Class) -> &[PartyId] {
-        let parties = &self.parties;
-        self.willing.entry(id).or_insert_with(|| {
-            let takes = |party: &Party| party.filters.as_ref().is_none_or(|filters| takes(filters, class));
-            parties.iter().filter(|(_, party)| takes(party)).map(|(id, _)| *id).collect()
-        })
+        !self.matching.willing(id, class).is_empty()
     }
 
     /// The stream that gets the next piece of a class: `keeper` where it can, otherwise the one that holds the fewest,
@@ -167,8 +160,7 @@ impl Streams {
         keeper: Option<StreamId>,
         avoid: Option<StreamId>,
     ) -> Option<StreamId> {
-        self.willing(id, class);
-        let willing = self.willing.get(&id)?;
+        let willing = self.matching.willing(id, class);
         if let Some(keeper) = keeper.filter(|keeper| Some(*keeper) != avoid) {
             let stream = self.all.get(&keeper);
             if stream
@@ -189,7 +181,7 @@ impl Streams {
     /// The streams that would take another piece of a class, those among them that are reserved.
     pub(super) fn able(&mut self, id: ClassId, class: &Class) -> Vec<(StreamId, &Stream)> {
         let (kind, backlog) = (class.kind, self.bounds.backlog);
-        let willing = self.willing(id, class).to_vec();
+        let willing = self.matching.willing(id, class).to_vec();
         let able = |stream: &Stream| stream.takes_more(kind, backlog) && willing.contains(&stream.party);
         self.all.iter().filter(|(_, stream)| able(stream)).map(|(id, stream)| (*id, stream)).collect()
     }
@@ -243,6 +235,7 @@ impl Streams {
         if stream.has_room(kind, self.bounds.backlog) {
             open.insert(stream.place(kind, id));
         }
+        self.matching.set_room(stream.party, kind, !open.is_empty());
     }
 
     /// Changes what decides over all kinds of work at once.
@@ -254,23 +247,11 @@ impl Streams {
         }
         change(stream);
         for kind in KINDS {
+            let open = &mut party.open[kind as usize];
             if stream.has_room(kind, self.bounds.backlog) {
-                party.open[kind as usize].insert(stream.place(kind, id));
+                open.insert(stream.place(kind, id));
             }
+            self.matching.set_room(stream.party, kind, !open.is_empty());
         }
-    }
-}
-
-/// Whether filters let a class through (wire-semantics A.8): a category that lists nothing takes nothing.
-fn takes(filters: &wire::WorkItemFilters, class: &Class) -> bool {
-    // No versions listed means any; "" in the list means "without a version".
-    // Java's worker lists "*" where it has a function for every name (R75).
-    let named = |name: &str| name == &*class.name || name == "*";
-    let version = |listed: &[String]| listed.is_empty() || listed.iter().any(|v| **v == *class.version);
-    match class.kind {
-        WorkKind::Turn => filters.orchestrations.iter().any(|f| named(&f.name) && version(&f.versions)),
-        WorkKind::Activity => filters.activities.iter().any(|f| named(&f.name) && version(&f.versions)),
-        // SDKs lower-case entity names; a filter may come in any case (R46).
-        WorkKind::Batch => filters.entities.iter().any(|f| f.name.eq_ignore_ascii_case(&class.name)),
     }
 }

@@ -2,6 +2,8 @@
 
 mod delivery;
 mod fixture;
+mod gather;
+mod matching;
 mod notices;
 mod poison;
 mod rests;
