@@ -7,6 +7,7 @@ use super::Engine;
 use super::command::WorkKind;
 use super::entity::Changed;
 use super::history::{self, History};
+use super::size::ENTRY;
 use super::instance::{Activity, Arrived, Child, End, GENERATION, Instance, Rewinding, Stage, execution_of};
 use super::timers::TimerKey;
 use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp, event};
@@ -233,15 +234,22 @@ impl Engine {
                     instance.drop_inbox();
                     instance.updated = *at;
                 }
+                self.recount(id);
                 self.reindex(id);
             }
             Record::Late { id, kind, event } => {
                 let Some(instance) = self.instances.get_mut(id) else { return };
-                instance.late.push(Arrived { kind: *kind, event: event.clone() });
+                let arrived = Arrived { kind: *kind, event: event.clone() };
+                instance.bytes += arrived.bytes();
+                self.bytes += arrived.bytes();
+                instance.late.push(arrived);
             }
             Record::Removed { id } => {
                 self.forget_timers(id);
-                self.instances.remove(id);
+                if let Some(removed) = self.instances.remove(id) {
+                    self.bytes -= removed.bytes;
+                }
+                self.shrink();
                 self.reindex(id);
             }
             Record::Entity(changed) => self.entities.apply(changed),
@@ -266,7 +274,10 @@ impl Engine {
         if let Some(at) = start_at {
             self.timers.set(at, TimerKey::Start { id: id.clone(), execution: instance.execution.clone() });
         }
-        self.instances.insert(id.clone(), instance);
+        if let Some(replaced) = self.instances.insert(id.clone(), instance) {
+            self.bytes -= replaced.bytes;
+        }
+        self.recount(id);
         self.reindex(id);
     }
 
@@ -274,7 +285,12 @@ impl Engine {
         let Some(instance) = self.instances.get_mut(id) else { return };
         match settles {
             Settles::Nothing => {}
-            Settles::Activity(task) => drop(instance.activities.remove(&task)),
+            Settles::Activity(task) => {
+                if let Some(done) = instance.activities.remove(&task) {
+                    instance.bytes -= done.bytes();
+                    self.bytes -= done.bytes();
+                }
+            }
             Settles::Timer(timer) => {
                 if let Some(fire_at) = instance.timers.remove(&timer) {
                     self.timers.clear(&fire_at, id, &instance.execution, timer);
@@ -282,7 +298,10 @@ impl Engine {
             }
             Settles::Child(task) => drop(instance.children.remove(&task)),
         }
-        instance.inbox.push_back(Arrived { kind, event: event.clone() });
+        let arrived = Arrived { kind, event: event.clone() };
+        instance.bytes += arrived.bytes();
+        self.bytes += arrived.bytes();
+        instance.inbox.push_back(arrived);
     }
 
     fn apply_committed(&mut self, id: &InstanceId, commit: &Commit) {
@@ -291,9 +310,14 @@ impl Engine {
         for arrived in instance.inbox.drain(..commit.consumed.min(instance.inbox.len())) {
             instance.history.push(&arrived.event);
         }
+        // What was consumed has been counted in the inbox, and takes no more in the history.
+        let mut more = ENTRY;
         for event in &commit.events {
+            more += event.len() + ENTRY;
             instance.history.push(event);
         }
+        instance.bytes += more;
+        self.bytes += more;
         instance.clock = commit.turn_at;
         instance.updated = commit.at;
         instance.begun = true;
@@ -310,7 +334,9 @@ impl Engine {
             instance.drop_inbox();
             instance.activities.clear();
             instance.children.clear();
+            instance.history.shrink();
             instance.stage = Stage::Idle;
+            self.recount(id);
         }
         self.reindex(id);
     }
@@ -323,7 +349,12 @@ impl Engine {
                     let class = self.work.class(WorkKind::Activity, name, version.as_deref());
                     let activity =
                         Activity { request: request.clone(), class, stage: Stage::Idle, given_back: 0 };
-                    instance.activities.insert(*task, activity);
+                    instance.bytes += activity.bytes();
+                    self.bytes += activity.bytes();
+                    if let Some(earlier) = instance.activities.insert(*task, activity) {
+                        instance.bytes -= earlier.bytes();
+                        self.bytes -= earlier.bytes();
+                    }
                 }
                 Scheduled::Timer { timer, fire_at } => {
                     // A worker may use the id of a timer that is still set: the later one counts.
@@ -376,6 +407,7 @@ impl Engine {
         instance.updated = next.at;
         instance.kept_by = None;
         self.tie_to_parent(id);
+        self.recount(id);
         self.reindex(id);
     }
 
@@ -404,6 +436,7 @@ impl Engine {
         instance.nudged = rewound.nudged;
         self.apply_scheduled(id, &rewound.scheduled);
         self.tie(id, rewound);
+        self.recount(id);
         self.reindex(id);
     }
 

@@ -3,6 +3,7 @@
 mod delivery;
 mod fixture;
 mod notices;
+mod pages;
 mod poison;
 mod rests;
 mod turns;

@@ -123,6 +123,10 @@ impl Worklist {
         let taken = queue.pop_front();
         if queue.is_empty() {
             self.with_work.remove(&class);
+            // What a peak has left: a queue that fills again grows again.
+            if queue.capacity() > 1_024 {
+                *queue = VecDeque::new();
+            }
         }
         taken
     }
