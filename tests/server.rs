@@ -4,6 +4,8 @@
 
 #[path = "server/door.rs"]
 mod door;
+#[path = "server/doors.rs"]
+mod doors;
 #[path = "server/loopback.rs"]
 mod loopback;
 

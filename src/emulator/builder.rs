@@ -3,7 +3,7 @@
 use super::engine::LeaseTimes;
 use super::running::{Emulator, StartError};
 use super::serve::{self, Serving};
-use super::service::MissingHub;
+use super::service::{Bounds, MissingHub};
 use crate::clock::{Clock, WallClock};
 use crate::emulator::store::{Forgetful, Store};
 use crate::model::HubName;
@@ -31,6 +31,9 @@ pub struct EmulatorBuilder {
     pub(super) unstated_limit: usize,
     pub(super) max_worker_losses: Option<u32>,
     pub(super) unattended: Option<Duration>,
+    pub(super) max_connections: usize,
+    pub(super) bounds: Bounds,
+    pub(super) max_state: Option<usize>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timer_lag: Duration,
     pub(super) gather: Duration,
@@ -61,6 +64,12 @@ const UNATTENDED: Duration = Duration::from_secs(5);
 /// orchestrator loses by it that goes on after the first of several activities.
 const GATHER: Duration = Duration::from_millis(250);
 
+/// How many connections are open at the most.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// What clients may have under way: a wait takes about 5 KB.
+const BOUNDS: Bounds = Bounds { unread: 256 << 20, waits: 50_000 };
+
 impl Default for EmulatorBuilder {
     fn default() -> Self {
         Self {
@@ -77,6 +86,9 @@ impl Default for EmulatorBuilder {
             unstated_limit: UNSTATED_LIMIT,
             max_worker_losses: Some(MAX_WORKER_LOSSES),
             unattended: Some(UNATTENDED),
+            max_connections: MAX_CONNECTIONS,
+            bounds: BOUNDS,
+            max_state: None,
             clock: Arc::new(WallClock),
             timer_lag: TIMER_LAG,
             gather: GATHER,
@@ -182,6 +194,36 @@ impl EmulatorBuilder {
     /// or resume wait for a worker before it takes effect without one: 5 seconds unless said otherwise; `None` is for ever.
     pub fn unattended(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.unattended = after.into();
+        self
+    }
+
+    /// How many connections may be open, those to the health port too: 10,000 unless said otherwise, and fewer where the
+    /// process may not have that many descriptors. For one more, the connection is closed that has been without a call
+    /// for longest; where every connection has a call open the new one is refused.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// How many bytes of large replies (over 64 KiB) may wait for clients to read them: 256 MiB unless said otherwise, and
+    /// a quarter of it on one connection. A call whose reply finds no room for ten seconds gets `RESOURCE_EXHAUSTED`.
+    pub fn max_unread(mut self, bytes: usize) -> Self {
+        self.bounds.unread = bytes;
+        self
+    }
+
+    /// How many bytes of instances and entities all hubs may hold together: histories, inboxes, payloads, state. Above it
+    /// clients can start, restart and signal nothing and raise no event (`RESOURCE_EXHAUSTED`), until something is purged;
+    /// what has begun goes on. Any number unless said.
+    pub fn max_state(mut self, bytes: usize) -> Self {
+        self.max_state = Some(bytes);
+        self
+    }
+
+    /// How many clients may wait for instances: 50,000 unless said otherwise, and 10,000 on one connection. One more gets
+    /// `RESOURCE_EXHAUSTED`.
+    pub fn max_waits(mut self, waits: usize) -> Self {
+        self.bounds.waits = waits;
         self
     }
 

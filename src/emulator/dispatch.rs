@@ -4,12 +4,14 @@
 //! lets the engine hand out work once, commits **one** batch of records, and only then sends work, answers and
 //! replies. There are no locks, and no order between two channels to get wrong.
 
+mod capacity;
 mod handle;
 mod hub;
 mod items;
 mod limiter;
 mod log;
 
+pub use capacity::Capacity;
 pub use handle::{Failure, Handle};
 pub use hub::{Hub, Input, Outcome};
 pub use items::{Items, Partings};
@@ -46,7 +48,7 @@ async fn run(
     linger: Linger,
     mut receiver: mpsc::UnboundedReceiver<Message>,
 ) {
-    let mut batch = Vec::new();
+    let (mut batch, mut stop) = (Vec::new(), false);
     let mut next_ping = clock.now().plus(PING_AFTER);
     let (mut set_for, mut alarm) = (next_ping, clock.sleep_until(next_ping));
     loop {
@@ -54,22 +56,27 @@ async fn run(
         if due != set_for {
             (set_for, alarm) = (due, clock.sleep_until(due));
         }
-        tokio::select! {
-            biased;
-            taken = receiver.recv_many(&mut batch, BATCH) => {
-                if taken == 0 {
-                    break;
+        if batch.is_empty() {
+            tokio::select! {
+                biased;
+                taken = receiver.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        break;
+                    }
                 }
+                () = &mut alarm => alarm = clock.sleep_until(due),
             }
-            () = &mut alarm => alarm = clock.sleep_until(due),
+        } else {
+            // Replies of many bytes are out: whoever asked decides what becomes of them before more are made.
+            tokio::task::yield_now().await;
         }
         let now = clock.now();
-        let stop = batch.iter().any(|message| matches!(message, Message::Stop(_)));
+        stop |= batch.iter().any(|message| matches!(message, Message::Stop(_)));
         if let Err(fault) = hub.serve(&mut batch, now) {
             tracing::error!(%fault, "the hub stops: what it decided could not be stored");
             break;
         }
-        if stop {
+        if stop && batch.is_empty() {
             break;
         }
         linger.stay_among(hub.under_way());

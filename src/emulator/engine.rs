@@ -14,7 +14,7 @@
 //! - `hand_out`, `worklist`, `streams`, `matching`, `lease`, `timers`, `gather`, `waiters`: who gets what, and when.
 //! - `expire`: work that a worker keeps and streams that none reads; `suspects`, `quarantine`: what kills its workers.
 //! - `unattended`: what takes effect without a worker.
-//! - `notice`, `observe`, `unclaimed`: what the log is told.
+//! - `notice`, `observe`, `unclaimed`: what the log is told. `size`: how much memory state and replies take.
 //! - `entity`, `index`: one entity, and the lists of instances, each a machine of its own.
 
 mod actions;
@@ -49,6 +49,7 @@ mod repeat;
 mod restart;
 mod rewind;
 mod signal;
+mod size;
 mod start;
 mod stats;
 mod streams;
@@ -156,6 +157,8 @@ pub struct Engine {
     entities: Entities,
     timers: Timers,
     index: Index,
+    /// About how many bytes the instances take (`size`).
+    bytes: usize,
     // Gone with the process.
     work: Worklist,
     streams: Streams,
@@ -198,6 +201,7 @@ impl Engine {
             entities: Entities::default(),
             timers: Timers::default(),
             index: Index::default(),
+            bytes: 0,
             work: Worklist::default(),
             orphans: BTreeMap::new(),
             stalled: BTreeMap::new(),
@@ -265,6 +269,7 @@ impl Engine {
             Command::History { id, execution, in_flight } => {
                 Ok(self.read_history(&id, execution.as_deref(), in_flight))
             }
+            Command::HistoryPage(page) => self.read_history_page(page),
             Command::SignalEntity { id, operation, input, request_id, at } => {
                 Ok(self.signal_entity(&id, operation, input, request_id, at, now))
             }

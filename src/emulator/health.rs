@@ -4,19 +4,42 @@
 
 use super::service::Hubs;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use tonic::Code;
+use tower_service::Service as _;
 
-/// The routes of the health port.
-pub(super) fn router(hubs: Hubs) -> Router {
-    Router::new()
-        .route("/", get(|| async { "taskhub emulator: up\n" }))
-        .route("/health", get(|| async { "up\n" }))
-        .route("/healthz", get(|| async { StatusCode::NO_CONTENT }))
-        .route("/v1/taskhubs/ping", get(ping))
-        .with_state(hubs)
+/// What a connection to the health port talks to.
+#[derive(Debug, Clone)]
+pub(super) struct Health(Router);
+
+impl Health {
+    pub(super) fn new(hubs: Hubs) -> Self {
+        let router = Router::new()
+            .route("/", get(|| async { "taskhub emulator: up\n" }))
+            .route("/health", get(|| async { "up\n" }))
+            .route("/healthz", get(|| async { StatusCode::NO_CONTENT }))
+            .route("/v1/taskhubs/ping", get(ping))
+            .with_state(hubs);
+        Self(router)
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Health {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        Box::pin(self.0.clone().call(request))
+    }
 }
 
 /// Whether a gRPC request with the hub of `x-taskhub`, or with none, would find one.

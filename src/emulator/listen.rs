@@ -1,11 +1,8 @@
 //! Listens where clients look for an emulator: on both addresses that `localhost` means.
 
 use super::running::StartError;
-use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
-use std::task::Poll;
-use tokio::net::{TcpListener, TcpStream};
 
 /// How many free ports are tried until one is free on both addresses.
 const TRIES: usize = 32;
@@ -70,37 +67,6 @@ fn other_loopback(ip: IpAddr) -> Option<IpAddr> {
         Some(Ipv4Addr::LOCALHOST.into())
     } else {
         None
-    }
-}
-
-/// The listeners of one port.
-#[derive(Debug)]
-pub(super) struct Listeners {
-    all: Vec<TcpListener>,
-    /// Which of them is asked first, so that none is kept waiting by another that is always busy.
-    first: usize,
-}
-
-impl Listeners {
-    /// Must be called inside the runtime that serves them.
-    pub(super) fn new(bound: Vec<StdListener>) -> io::Result<Self> {
-        let all = bound.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
-        Ok(Self { all, first: 0 })
-    }
-
-    /// The next connection.
-    pub(super) async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.first = self.first.wrapping_add(1);
-        let (all, first) = (&self.all, self.first);
-        poll_fn(|cx| {
-            for turn in 0..all.len() {
-                if let Poll::Ready(accepted) = all[first.wrapping_add(turn) % all.len()].poll_accept(cx) {
-                    return Poll::Ready(accepted);
-                }
-            }
-            Poll::Pending
-        })
-        .await
     }
 }
 

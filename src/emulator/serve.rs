@@ -3,42 +3,39 @@
 //! The listener, the service and the hubs live on one thread with a current-thread runtime: a turn that has to wake
 //! another thread costs more than deciding it does (docs/performance.md).
 
+mod accept;
+mod calls;
+mod connection;
+mod connections;
+mod descriptors;
+mod heard;
+
 use super::builder::EmulatorBuilder;
-use super::dispatch::Partings;
+use super::dispatch::{self, Capacity, Partings};
 use super::engine::Config;
 use super::farewell::Watched;
-use super::keep_alive::{Coarse, KeepAlive};
-use super::listen::{Listeners, bind};
+use super::health::Health;
+use super::keep_alive::KeepAlive;
+use super::listen::bind;
 use super::running::{StartError, authority};
-use super::service::{Front, Hubs, NewHub, Service};
-use super::{dispatch, health};
+use super::service::{Admission, Front, Hubs, NewHub, Service};
 use crate::clock::{Clock as _, WallClock};
 use crate::linger::Linger;
 use crate::model::HubName;
 use crate::wire::task_hub_sidecar_service_server::TaskHubSidecarServiceServer;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use connection::Served;
+use connections::Connections;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 /// How long connections have to end by themselves once the hubs have.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long the listener rests when the system has no descriptor left for one more connection.
-const REST: Duration = Duration::from_millis(10);
-
-/// How much may be under way on a stream before it is acknowledged: loopback is fast, histories are long.
-const WINDOW: u32 = 8 << 20;
-
 /// How many bytes of work items may wait for a worker to read them before its stream gets no more.
 const BACKLOG: usize = 4 << 20;
-
-/// How many calls of one connection may be given up before they are seen.
-const ABANDONED: usize = 100_000;
 
 /// A running emulator.
 pub(super) struct Serving {
@@ -57,9 +54,16 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
     let linger = Linger::default();
-    let new_hub = new_hub(how, runtime.handle().clone(), linger.clone());
+    let capacity = Capacity::of(how.max_state);
+    let new_hub = new_hub(how, runtime.handle().clone(), linger.clone(), capacity.clone());
     let hubs = Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub);
-    let service = Service { hubs: hubs.clone(), clock: how.clock.clone(), max_payload: how.max_payload };
+    let service = Service {
+        hubs: hubs.clone(),
+        clock: how.clock.clone(),
+        capacity,
+        admission: Admission::new(how.bounds),
+        max_payload: how.max_payload,
+    };
     let hint = match health_address {
         Some(health) => format!("Health is on http://{}/healthz.", authority(health)),
         None => "Whether it is up, grpc.health.v1 says.".to_owned(),
@@ -68,6 +72,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let served = hubs.clone();
     let max_message = how.max_message;
     let keep_alive = how.worker_timeout.map(KeepAlive::within);
+    let most_connections = descriptors::connections(how.max_connections);
     let thread = std::thread::Builder::new()
         .name("taskhub-emulator".to_owned())
         .spawn(move || {
@@ -75,11 +80,15 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
                 let (reporter, health_service) = tonic_health::server::health_reporter();
                 reporter.set_serving::<TaskHubSidecarServiceServer<Service>>().await;
                 tokio::spawn(linger.keep_looking());
-                let front = Front::new(service, health_service, max_message, &hint);
-                for listener in health.into_iter().flat_map(|bound| bound.listeners) {
-                    tokio::spawn(serve_health(listener, health::router(served.clone())));
-                }
-                serve(grpc.listeners, front, stopped, &served, keep_alive).await;
+                let ports = Ports {
+                    grpc: grpc.listeners,
+                    front: Front::new(service, health_service, max_message, &hint),
+                    health: health.map_or_else(Vec::new, |bound| bound.listeners),
+                    health_page: Health::new(served.clone()),
+                    connections: Connections::at_most(most_connections),
+                    keep_alive,
+                };
+                serve(ports, stopped, &served).await;
             });
             // Whatever still holds a connection loses it here.
             runtime.shutdown_background();
@@ -89,7 +98,12 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
 }
 
 /// Makes hubs that run on the emulator's thread, whoever asks for them.
-fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linger) -> NewHub {
+fn new_hub(
+    how: &EmulatorBuilder,
+    runtime: tokio::runtime::Handle,
+    linger: Linger,
+    capacity: Capacity,
+) -> NewHub {
     let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
     let config = Config {
         timer_lag: how.timer_lag,
@@ -109,6 +123,7 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linge
         let hub = dispatch::Hub::open(name, config, store(name), clock.now());
         match hub {
             Ok(hub) => {
+                let hub = hub.within(capacity.clone());
                 let (handle, run) = dispatch::start(hub, clock.clone(), linger.clone());
                 runtime.spawn(run);
                 handle
@@ -121,102 +136,51 @@ fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linge
     })
 }
 
-async fn serve<H: Clone>(
-    listeners: Vec<StdListener>,
+/// What is to be served, and where.
+struct Ports<H> {
+    grpc: Vec<StdListener>,
     front: Front<H>,
-    mut stopped: oneshot::Receiver<()>,
-    hubs: &Hubs,
+    health: Vec<StdListener>,
+    health_page: Health,
+    connections: Connections,
     keep_alive: Option<KeepAlive>,
-) where
-    Front<H>: hyper::service::Service<
-            http::Request<hyper::body::Incoming>,
-            Response = http::Response<tonic::body::Body>,
-            Error = std::convert::Infallible,
-            Future: Send,
-        > + Clone
-        + Send
-        + 'static,
+}
+
+/// Serves until told to stop, then ends what is open.
+async fn serve<H>(ports: Ports<H>, stopped: oneshot::Receiver<()>, hubs: &Hubs)
+where
+    Front<H>: Served<tonic::body::Body> + Clone + Send + 'static,
+    H: Clone + Send + 'static,
 {
-    let mut listeners = match Listeners::new(listeners) {
-        Ok(listeners) => listeners,
-        Err(error) => {
-            tracing::error!(%error, "the listener is lost");
-            return;
-        }
-    };
-    let (closing, _) = watch::channel(false);
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            // Either word means the same: told to stop, or the emulator was dropped.
-            _ = &mut stopped => break,
-            accepted = listeners.accept() => accepted,
+    let Ports { grpc, front, health, health_page, connections, keep_alive } = ports;
+    let mut accepting = JoinSet::new();
+    for listener in grpc {
+        let front = front.clone();
+        let serve = move |stream, connection| {
+            let partings = Arc::<Partings>::default();
+            let (front, stream) = (front.over(partings.clone()), Watched::new(stream, partings));
+            tokio::spawn(connection::serve(stream, connection, front, keep_alive, Arc::new(WallClock)));
         };
-        while connections.try_join_next().is_some() {}
-        let (stream, _) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, or a client gone before it was accepted: others still can be served.
-                tracing::warn!(%error, "a connection could not be accepted");
-                WallClock.sleep_until(WallClock.now().plus(REST)).await;
-                continue;
-            }
-        };
-        // Answers are small and somebody waits for each: never hold one back to join it with the next.
-        let _ = stream.set_nodelay(true);
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-        builder
-            .http2()
-            .timer(Coarse::new())
-            .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .keep_alive_interval(keep_alive.map(|keep_alive| keep_alive.interval))
-            .keep_alive_timeout(keep_alive.map_or(Duration::MAX, |keep_alive| keep_alive.answer))
-            .max_concurrent_streams(None)
-            // A client may give up hundreds of waits at once, some before they were seen here. The usual guard
-            // takes twenty such for an attack and ends the connection, and with it every worker that shares it.
-            .max_pending_accept_reset_streams(ABANDONED)
-            .max_local_error_reset_streams(ABANDONED)
-            .max_send_buf_size(1 << 20);
-        let partings = Arc::<Partings>::default();
-        let (front, mut closing) = (front.over(partings.clone()), closing.subscribe());
-        let stream = Watched::new(stream, partings);
-        connections.spawn(async move {
-            let connection = builder.serve_connection(TokioIo::new(stream), front);
-            tokio::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = async { drop(closing.wait_for(|closing| *closing).await) } => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended");
-            }
-        });
+        accepting.spawn(accept::accept(listener, connections.clone(), serve, accept::refuse_http2));
     }
-    drop(listeners);
+    for listener in health {
+        let page = health_page.clone();
+        let serve = move |stream, connection| {
+            let (page, clock) = (page.clone(), Arc::new(WallClock));
+            tokio::spawn(connection::serve(stream, connection, page, keep_alive, clock));
+        };
+        accepting.spawn(accept::accept(listener, connections.clone(), serve, accept::refuse_http1));
+    }
+    // An error means that the emulator was dropped, which stops it too.
+    let _ = stopped.await;
+    accepting.shutdown().await;
     // First the hubs: their streams end with a word and whoever waits is answered. Then the connections.
     for (_, hub) in hubs.all() {
         hub.stop().await;
     }
-    closing.send_replace(true);
-    let drained = async { while connections.join_next().await.is_some() {} };
+    connections.close_all();
     tokio::select! {
-        () = drained => {}
+        () = connections.all_gone() => {}
         () = WallClock.sleep_until(WallClock.now().plus(GRACE)) => {}
-    }
-}
-
-async fn serve_health(listener: StdListener, router: axum::Router) {
-    let served = match TcpListener::from_std(listener) {
-        Ok(listener) => axum::serve(listener, router).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = served {
-        tracing::error!(%error, "the health port is not served any more");
     }
 }

@@ -1,22 +1,27 @@
 //! Speaks gRPC: parses, asks, renders.
 //!
-//! Every RPC is three lines in `rpc`: parse the request into a command, ask the hub, render what it says. `front`
-//! stands before them and serves the two streams, whose messages travel as the bytes that they are kept as.
+//! Every RPC is three lines in `rpc`: parse the request into a command, ask the hub, render what it says. What can be
+//! long is in `reading`, within the bounds of `admission`. `front` stands before
+//! them and serves the two streams, whose messages travel as the bytes that they are kept as.
 
+mod admission;
 mod blame;
 mod encoded;
 mod front;
 mod hubs;
 mod metadata;
 mod parse;
+mod reading;
 mod render;
 mod rpc;
 mod status;
 mod streams;
 
+pub(super) use admission::{Admission, Bounds, Reserved};
 pub(super) use front::Front;
 pub(super) use hubs::{Hubs, NewHub};
 
+use super::dispatch::Capacity;
 use crate::clock::Clock;
 use std::sync::Arc;
 
@@ -35,6 +40,10 @@ pub enum MissingHub {
 pub(super) struct Service {
     pub(super) hubs: Hubs,
     pub(super) clock: Arc<dyn Clock>,
+    /// What all hubs may hold.
+    pub(super) capacity: Capacity,
+    /// What clients may have under way.
+    pub(super) admission: Admission,
     /// How long one payload may be, in bytes; `None` for any length.
     pub(super) max_payload: Option<usize>,
 }

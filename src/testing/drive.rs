@@ -120,7 +120,7 @@ impl<'a> Drive<'a> {
         let Reply::State(Some(state)) = self.ask(Command::Get { id: id.clone(), payloads })? else {
             return Err(Stuck::Setup { what: "the orchestration has purged itself".to_owned() });
         };
-        Ok(*state)
+        Ok(Arc::unwrap_or_clone(state))
     }
 
     /// What a hub does after each batch, and a worker when work arrives.

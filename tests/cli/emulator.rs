@@ -102,6 +102,7 @@ fn an_empty_variable_counts_as_none_and_a_wrong_one_is_named() {
         "DTS_READY_FILE",
         "DTS_WORKER_TIMEOUT",
         "DTS_UNATTENDED_AFTER",
+        "DTS_MAX_STATE",
         "RUST_LOG",
     ];
     let emulator = Running::start_with(&[], &names.map(|name| (name, "")));
@@ -117,11 +118,20 @@ fn an_empty_variable_counts_as_none_and_a_wrong_one_is_named() {
         ("DTS_TASK_HUB_NAMES", "a=b"),
         ("DTS_WORKER_TIMEOUT", "soon"),
         ("DTS_MAX_WORKER_LOSSES", "0"),
+        ("DTS_MAX_STATE", "some"),
         ("RUST_LOG", "a=b=c"),
     ] {
         let message = failed(&command(&["emulator"]).env(name, value).output().unwrap(), 2);
         assert!(message.contains(name) && message.contains(value), "{message}");
     }
+}
+
+#[test]
+fn a_process_that_may_hold_nothing_says_so_to_who_starts_something() {
+    let emulator = Running::start(&["--max-state", "0"]);
+    let endpoint = emulator.ready_file()["endpoint"].as_str().unwrap().to_owned();
+    let message = failed(&taskhub(&["run", "x", "--no-wait", "--endpoint", &endpoint]), 1);
+    assert!(message.contains("--max-state"), "{message}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl World {
 
     pub(crate) fn state(&mut self, id: &InstanceId) -> Option<wire::OrchestrationState> {
         match self.quietly(Command::Get { id: id.clone(), payloads: true }) {
-            Reply::State(state) => state.map(|state| *state),
+            Reply::State(state) => state.map(std::sync::Arc::unwrap_or_clone),
             told => panic!("{told:?}"),
         }
     }

@@ -88,6 +88,10 @@ pub(crate) struct Emulator {
         value_parser = truth
     )]
     pub(crate) dynamic_task_hubs: Truth,
+    /// Most bytes that instances and entities may take: above it nothing new is started, signalled or raised until
+    /// something is purged, and what has begun goes on [default: any number]
+    #[arg(long, env = "DTS_MAX_STATE", value_name = "BYTES")]
+    pub(crate) max_state: Option<usize>,
     /// Least severe log that is written: trace, debug, info, warn, error, off, or .NET's names for them
     #[arg(long, env = "DTS_EMULATOR_LOG_LEVEL", value_name = "LEVEL", value_parser = logging::rust_level)]
     pub(crate) log_level: Option<&'static str>,

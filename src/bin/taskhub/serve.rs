@@ -69,6 +69,10 @@ async fn start(flags: &Flags) -> Result<Emulator, Failure> {
         .health_port(flags.http_port)
         .hubs(&flags.task_hubs.0)
         .dynamic_hubs(flags.dynamic_task_hubs.0);
+    let builder = match flags.max_state {
+        Some(bytes) => builder.max_state(bytes),
+        None => builder,
+    };
     flags.delivery.apply(builder).start().await.map_err(|error| match error {
         StartError::PortInUse { address } => Failure::PortInUse {
             host: address.ip(),

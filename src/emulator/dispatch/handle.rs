@@ -80,7 +80,7 @@ impl Handle {
         id: InstanceId,
         until: Until,
         payloads: bool,
-    ) -> Result<Option<Box<wire::OrchestrationState>>, Refusal> {
+    ) -> Result<Option<Arc<wire::OrchestrationState>>, Refusal> {
         let waiter = WaiterId(self.number());
         let (answer, answered) = oneshot::channel();
         let command = Command::Wait { waiter, id, until, payloads };

@@ -1,5 +1,6 @@
 //! Steps a hub: a batch of inputs in, what to do outside out.
 
+use super::capacity::{Capacity, Share};
 use super::handle::Message;
 use super::items::Outlet;
 use super::log::Log;
@@ -13,10 +14,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// How many bytes of replies are made before those who asked get to run.
+const ANSWERED: usize = 32 << 20;
+
 /// One hub: its engine, its store, and the ends of the channels that lead outside.
 pub struct Hub {
     engine: Engine,
     store: Box<dyn Store>,
+    /// How much it holds, where that is bounded.
+    share: Share,
     log: Log,
     streams: BTreeMap<StreamId, Open>,
     waiters: BTreeMap<WaiterId, oneshot::Sender<Result<Reply, Refusal>>>,
@@ -47,8 +53,16 @@ impl Hub {
     ) -> Result<Self, Fault> {
         let kept = store.load()?;
         let engine = if kept.is_empty() { Engine::new(config) } else { Engine::rebuild(config, kept, now) };
-        let log = Log::of(name);
-        Ok(Self { engine, store, log, streams: BTreeMap::new(), waiters: BTreeMap::new() })
+        let (log, share) = (Log::of(name), Share::new(Capacity::of(None)));
+        Ok(Self { engine, store, share, log, streams: BTreeMap::new(), waiters: BTreeMap::new() })
+    }
+
+    /// The same, with what it holds counted as a part of `capacity`.
+    #[must_use]
+    pub fn within(mut self, capacity: Capacity) -> Self {
+        self.share = Share::new(capacity);
+        self.share.set(self.engine.bytes());
+        self
     }
 
     /// Decides inputs, commits them as one batch, and gives back what is to be done: for a simulator, which has no
@@ -78,15 +92,23 @@ impl Hub {
         self.engine.under_way()
     }
 
-    /// Serves a batch of messages: decides, stores, then acts.
+    /// Serves a batch of messages: decides, stores, then acts. What is left in the batch is for the next time.
     pub(super) fn serve(&mut self, batch: &mut Vec<Message>, now: Timestamp) -> Result<(), Fault> {
         self.engine.listen(Log::listens());
         let mut replies = Vec::with_capacity(batch.len());
         let mut done = Vec::new();
-        for message in batch.drain(..) {
+        let mut answered = 0;
+        let mut messages = batch.drain(..);
+        for message in messages.by_ref() {
             match message {
                 Message::Ask(command, reply) => {
-                    replies.push((reply, self.engine.handle(command, now)));
+                    let answer = self.engine.handle(command, now);
+                    answered += answer.as_ref().map_or(0, Reply::bytes);
+                    replies.push((reply, answer));
+                    // The rest waits until these have been taken, or been dropped for want of room.
+                    if answered > ANSWERED {
+                        break;
+                    }
                 }
                 Message::Wait { waiter, command, answer } => match self.engine.handle(command, now) {
                     Ok(Reply::Waiting) => {
@@ -114,8 +136,11 @@ impl Hub {
                 Message::Stop(stopped) => done.push(stopped),
             }
         }
+        let rest: Vec<_> = messages.collect();
+        batch.extend(rest);
         loop {
             self.engine.settle(now);
+            self.share.set(self.engine.bytes());
             self.store.commit(self.engine.take_records())?;
             // Stored: from here on it may be felt outside.
             for notice in self.engine.take_notices() {

@@ -3,6 +3,7 @@
 use crate::model::{InstanceId, InvalidId, Status, Statuses, Timestamp};
 use crate::wire;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// What somebody asks of one hub. Parsed at the door: ids and ranges are valid, payloads are as they came.
 #[derive(Debug, Clone)]
@@ -113,6 +114,8 @@ pub enum Command {
         /// Whether the past of the turn in flight is meant (`forWorkItemProcessing`).
         in_flight: bool,
     },
+    /// Read a part of an instance's history. Answered with [`Reply::HistoryPage`].
+    HistoryPage(HistoryPage),
     /// Signal an entity. Answered with [`Reply::Done`].
     SignalEntity {
         /// Which entity.
@@ -185,7 +188,7 @@ pub enum Reply {
     /// The instance that was created.
     Started(InstanceId),
     /// The instance, or that there is none.
-    State(Option<Box<wire::OrchestrationState>>),
+    State(Option<Arc<wire::OrchestrationState>>),
     /// Not yet: the answer comes as [`Effect::Answer`].
     Waiting,
     /// Those that could not be ended: entities, ids without an instance, and instances that have ended.
@@ -213,6 +216,13 @@ pub enum Reply {
     },
     /// History, as encoded events (`wire::HistoryEvent`, without framing), in order.
     History(Vec<Bytes>),
+    /// A part of a history.
+    HistoryPage {
+        /// Encoded events, in order.
+        events: Vec<Bytes>,
+        /// What to ask for next; `None` after the last part.
+        next: Option<HistoryPage>,
+    },
     /// The entity, or that there is none.
     Entity(Option<Box<wire::EntityMetadata>>),
     /// A page of entities.
@@ -251,7 +261,7 @@ pub enum Effect {
         /// Who.
         waiter: WaiterId,
         /// The state waited for, or why there will be none.
-        answer: Result<Box<wire::OrchestrationState>, Refusal>,
+        answer: Result<Arc<wire::OrchestrationState>, Refusal>,
     },
 }
 
@@ -380,6 +390,22 @@ pub struct EntityQuery {
     pub after: Option<String>,
 }
 
+/// Which part of a history to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// Of which instance.
+    pub id: InstanceId,
+    /// Of which execution; `None` for the current one.
+    pub execution: Option<String>,
+    /// How many events were read before.
+    pub after: usize,
+    /// How many events the reader gets in all; `None` for as many as there are now. What is appended while it reads is not
+    /// part of what it asked for.
+    pub until: Option<usize>,
+    /// How many bytes of events a part has, one event at the least.
+    pub bytes: usize,
+}
+
 /// What to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PurgeTarget {
@@ -417,6 +443,8 @@ pub struct Stats {
     pub timers: usize,
     /// Waiting clients.
     pub waiters: usize,
+    /// About how many bytes instances and entities take: histories, inboxes, payloads and state.
+    pub bytes: usize,
     /// Connected workers.
     pub workers: Vec<WorkerStats>,
     /// Names that are ready and that no connected worker takes.
@@ -494,6 +522,22 @@ pub enum Refusal {
     /// The stream was not read for too long.
     #[error("the worker did not read its stream of work items for too long; connect again, and read it")]
     NotRead,
+    /// The history that a client reads was replaced meanwhile: the instance began anew, was rewound or purged.
+    #[error("the history of '{id}' was replaced while it was read; read it again")]
+    HistoryReplaced {
+        /// The instance.
+        id: InstanceId,
+    },
+    /// The hubs hold as much as they may.
+    #[error(
+        "the emulator holds {held} bytes of instances and entities, and may hold {most}; purge what has ended, or allow it more (--max-state)"
+    )]
+    Full {
+        /// How many bytes they hold.
+        held: usize,
+        /// How many they may.
+        most: usize,
+    },
     /// The hub is shutting down.
     #[error("the task hub is shutting down")]
     ShuttingDown,

@@ -35,6 +35,8 @@ pub struct Entity {
     /// Signals for later: by moment, equal moments in the order they were sent.
     delayed: BTreeMap<(Timestamp, u64), Operation>,
     sent: u64,
+    /// About how many bytes its state and its operations take.
+    bytes: usize,
     stage: Stage,
     /// The batches as a whole that failed since one ran.
     failed: Option<Failing>,
@@ -91,6 +93,7 @@ impl Entity {
             queue: VecDeque::new(),
             delayed: BTreeMap::new(),
             sent: 0,
+            bytes: 0,
             stage: Stage::Idle,
             failed: None,
         }
@@ -141,7 +144,7 @@ impl Entity {
 
     /// Whether the two are the same as far as records tell.
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { id, state, modified, lock, queue, delayed, sent, stage: _, failed: _ } = self;
+        let Self { id, state, modified, lock, queue, delayed, sent, bytes: _, stage: _, failed: _ } = self;
         (id, state, modified, lock, queue, delayed, sent)
             == (
                 &other.id,

@@ -22,6 +22,20 @@ impl History {
         self.bodies.len()
     }
 
+    /// How many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.framed.len() + size_of_val(self.bodies.as_slice())
+    }
+
+    /// Gives back what was kept for more events: none are expected.
+    pub(super) fn shrink(&mut self) {
+        // For a short history it is not worth the copy.
+        if self.framed.capacity() - self.framed.len() > 16 << 10 {
+            self.framed.shrink_to_fit();
+            self.bodies.shrink_to_fit();
+        }
+    }
+
     /// All events, as fields to be put into an `OrchestratorRequest` as they are.
     pub(super) fn framed(&self) -> &[u8] {
         &self.framed
@@ -29,7 +43,13 @@ impl History {
 
     /// Each event, encoded and without its frame.
     pub(super) fn events(&self) -> impl Iterator<Item = &[u8]> {
-        self.bodies.iter().map(|&(from, to)| &self.framed[from as usize..to as usize])
+        self.events_from(0)
+    }
+
+    /// The same without the first ones.
+    pub(super) fn events_from(&self, first: usize) -> impl Iterator<Item = &[u8]> {
+        let bodies = self.bodies.get(first..).unwrap_or_default();
+        bodies.iter().map(|&(from, to)| &self.framed[from as usize..to as usize])
     }
 
     /// Appends an encoded event.

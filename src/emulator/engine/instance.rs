@@ -113,6 +113,8 @@ pub(super) struct Instance {
     /// Whether a turn is to be handed out though nothing has arrived: the history was written anew.
     pub(super) nudged: bool,
     pub(super) class: ClassId,
+    /// About how many bytes it takes (`size`).
+    pub(super) bytes: usize,
     // Gone with the process, from here on.
     pub(super) stage: Stage,
     /// The stream that ran the last committed turn of this execution, and may have kept the orchestrator.
@@ -176,6 +178,7 @@ impl Instance {
             rewinding: None,
             rewound_from: Vec::new(),
             late: Vec::new(),
+            bytes: 0,
             nudged: false,
             class,
             stage: Stage::Idle,

@@ -1,11 +1,12 @@
 //! Shows instances, lists of them, and their histories.
 
 use super::Engine;
-use super::command::{EntityQuery, ListIds, Query, Refusal, Reply};
+use super::command::{EntityQuery, HistoryPage, ListIds, Query, Refusal, Reply};
 use super::index::Entry;
 use crate::model::InstanceId;
 use bytes::Bytes;
 use prost::Message as _;
+use std::sync::Arc;
 
 /// How many bytes a page has at the most, one instance or entity at the least: clients take 4 MiB (wire-semantics A.5).
 pub(super) const PAGE_BYTES: usize = 3 << 20;
@@ -13,7 +14,7 @@ pub(super) const PAGE_BYTES: usize = 3 << 20;
 impl Engine {
     /// `GetInstance`: one that does not exist is an answer, not an error (wire-semantics B.2).
     pub(super) fn get(&self, id: &InstanceId, payloads: bool) -> Reply {
-        Reply::State(self.instances.get(id).map(|instance| Box::new(instance.state(id, payloads))))
+        Reply::State(self.instances.get(id).map(|instance| Arc::new(instance.state(id, payloads))))
     }
 
     /// `QueryInstances`. A page ends early where its payloads would make it too long for one message.
@@ -53,6 +54,32 @@ impl Engine {
         let instance = instance.filter(|instance| current(asked, instance.execution.as_str()));
         let events = instance.map(|i| i.history.events().map(Bytes::copy_from_slice).collect());
         Reply::History(events.unwrap_or_default())
+    }
+
+    /// A part of what [`Engine::read_history`] says: a reader that is slow, or never reads, holds one part of it.
+    pub(super) fn read_history_page(&self, page: HistoryPage) -> Result<Reply, Refusal> {
+        let HistoryPage { id, execution, after, until, bytes } = page;
+        let asked = execution.as_deref().unwrap_or_default();
+        let instance = self.instances.get(&id).filter(|i| asked.is_empty() || asked == i.execution.as_str());
+        let Some(instance) = instance else {
+            return match until {
+                None => Ok(Reply::HistoryPage { events: Vec::new(), next: None }),
+                Some(_) => Err(Refusal::HistoryReplaced { id }),
+            };
+        };
+        let until = until.unwrap_or(instance.history.len());
+        let (mut events, mut room) = (Vec::new(), bytes);
+        for event in instance.history.events_from(after).take(until.saturating_sub(after)) {
+            if event.len() > room && !events.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(event.len());
+            events.push(Bytes::copy_from_slice(event));
+        }
+        let after = after + events.len();
+        let execution = Some(instance.execution.as_str().to_owned());
+        let next = (after < until).then_some(HistoryPage { id, execution, after, until: Some(until), bytes });
+        Ok(Reply::HistoryPage { events, next })
     }
 
     pub(super) fn get_entity(&self, id: &InstanceId, state: bool) -> Reply {

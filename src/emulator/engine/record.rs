@@ -7,6 +7,7 @@ use super::Engine;
 use super::command::WorkKind;
 use super::entity::Changed;
 use super::history::{self, History};
+use super::size::ENTRY;
 use super::instance::{Activity, Arrived, Child, End, GENERATION, Instance, Rewinding, Stage, execution_of};
 use super::timers::TimerKey;
 use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp, event};
@@ -233,17 +234,23 @@ impl Engine {
                     instance.drop_inbox();
                     instance.updated = *at;
                 }
+                self.recount(id);
                 self.reindex(id);
             }
             Record::Late { id, kind, event } => {
                 let Some(instance) = self.instances.get_mut(id) else { return };
-                instance.late.push(Arrived { kind: *kind, event: event.clone() });
+                let arrived = Arrived { kind: *kind, event: event.clone() };
+                instance.bytes += arrived.bytes();
+                self.bytes += arrived.bytes();
+                instance.late.push(arrived);
             }
             Record::Removed { id } => {
                 self.forget_timers(id);
                 if let Some(removed) = self.instances.remove(id) {
+                    self.bytes -= removed.bytes;
                     self.release(removed);
                 }
+                self.shrink();
                 self.reindex(id);
             }
             Record::Entity(changed) => self.entities.apply(changed),
@@ -270,8 +277,10 @@ impl Engine {
         }
         self.work.retain(class);
         if let Some(replaced) = self.instances.insert(id.clone(), instance) {
+            self.bytes -= replaced.bytes;
             self.release(replaced);
         }
+        self.recount(id);
         self.reindex(id);
     }
 
@@ -281,6 +290,8 @@ impl Engine {
             Settles::Nothing => {}
             Settles::Activity(task) => {
                 if let Some(done) = instance.activities.remove(&task) {
+                    instance.bytes -= done.bytes();
+                    self.bytes -= done.bytes();
                     self.work.release(done.class, done.stage);
                 }
             }
@@ -291,7 +302,10 @@ impl Engine {
             }
             Settles::Child(task) => drop(instance.children.remove(&task)),
         }
-        instance.inbox.push_back(Arrived { kind, event: event.clone() });
+        let arrived = Arrived { kind, event: event.clone() };
+        instance.bytes += arrived.bytes();
+        self.bytes += arrived.bytes();
+        instance.inbox.push_back(arrived);
     }
 
     fn apply_committed(&mut self, id: &InstanceId, commit: &Commit) {
@@ -300,9 +314,14 @@ impl Engine {
         for arrived in instance.inbox.drain(..commit.consumed.min(instance.inbox.len())) {
             instance.history.push(&arrived.event);
         }
+        // What was consumed has been counted in the inbox, and takes no more in the history.
+        let mut more = ENTRY;
         for event in &commit.events {
+            more += event.len() + ENTRY;
             instance.history.push(event);
         }
+        instance.bytes += more;
+        self.bytes += more;
         instance.clock = commit.turn_at;
         instance.updated = commit.at;
         instance.begun = true;
@@ -319,8 +338,10 @@ impl Engine {
             instance.drop_inbox();
             self.work.release_all(&mut instance.activities);
             instance.children.clear();
+            instance.history.shrink();
             let stage = std::mem::replace(&mut instance.stage, Stage::Idle);
             self.work.leave(instance.class, stage);
+            self.recount(id);
         }
         self.reindex(id);
     }
@@ -334,8 +355,12 @@ impl Engine {
                     let activity =
                         Activity { request: request.clone(), class, stage: Stage::Idle, given_back: 0 };
                     self.work.retain(class);
+                    instance.bytes += activity.bytes();
+                    self.bytes += activity.bytes();
                     // A worker may use the id of an activity that is not done: the later one counts.
                     if let Some(earlier) = instance.activities.insert(*task, activity) {
+                        instance.bytes -= earlier.bytes();
+                        self.bytes -= earlier.bytes();
                         self.work.release(earlier.class, earlier.stage);
                     }
                 }
@@ -390,6 +415,7 @@ impl Engine {
         instance.updated = next.at;
         instance.kept_by = None;
         self.tie_to_parent(id);
+        self.recount(id);
         self.reindex(id);
     }
 
@@ -418,6 +444,7 @@ impl Engine {
         instance.nudged = rewound.nudged;
         self.apply_scheduled(id, &rewound.scheduled);
         self.tie(id, rewound);
+        self.recount(id);
         self.reindex(id);
     }
 

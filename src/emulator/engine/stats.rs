@@ -13,6 +13,7 @@ impl Engine {
             entities: self.entities.len(),
             timers: self.timers.len(),
             waiters: self.waiters.len(),
+            bytes: self.bytes(),
             ..Stats::default()
         };
         for class in self.work.with_work() {

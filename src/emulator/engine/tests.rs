@@ -5,6 +5,7 @@ mod fixture;
 mod gather;
 mod matching;
 mod notices;
+mod pages;
 mod poison;
 mod rests;
 mod turns;

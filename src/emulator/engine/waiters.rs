@@ -4,6 +4,7 @@ use super::Engine;
 use super::command::{Effect, Refusal, Reply, Until, WaiterId};
 use crate::model::{InstanceId, Status};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Everybody who waits.
 #[derive(Debug, Default)]
@@ -69,7 +70,7 @@ impl Engine {
     ) -> Result<Reply, Refusal> {
         let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
         if is_met(until, instance.status()) {
-            return Ok(Reply::State(Some(Box::new(instance.state(id, payloads)))));
+            return Ok(Reply::State(Some(Arc::new(instance.state(id, payloads)))));
         }
         self.waiters.wait(waiter, id, Wish { until, payloads });
         Ok(Reply::Waiting)
@@ -80,9 +81,12 @@ impl Engine {
         match self.instances.get(id) {
             Some(instance) => {
                 let status = instance.status();
+                // All who wait for the same get the same: hundreds may wait for an output of megabytes.
+                let mut states = [None, None];
                 for (waiter, wish) in self.waiters.take(id, |until| is_met(until, status)) {
-                    let answer = Ok(Box::new(instance.state(id, wish.payloads)));
-                    self.effects.push(Effect::Answer { waiter, answer });
+                    let state = states[usize::from(wish.payloads)]
+                        .get_or_insert_with(|| Arc::new(instance.state(id, wish.payloads)));
+                    self.effects.push(Effect::Answer { waiter, answer: Ok(state.clone()) });
                 }
             }
             None => {

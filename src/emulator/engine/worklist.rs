@@ -305,6 +305,10 @@ impl Worklist {
         let taken = queue.ready.pop_front();
         if queue.ready.is_empty() {
             queue.stale = 0;
+            // What a peak has left: a queue that fills again grows again.
+            if queue.ready.capacity() > 1_024 {
+                queue.ready = VecDeque::new();
+            }
             self.with_work.remove(&id);
             self.note_idle(id);
         }

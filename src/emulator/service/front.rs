@@ -3,11 +3,11 @@
 use super::Service;
 use super::blame;
 use super::encoded::Encoded;
+use super::reading::Chunks;
 use super::streams::WorkItems;
 use crate::emulator::dispatch::Partings;
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarServiceServer};
 use bytes::Bytes;
-use futures_util::stream::{self, Iter};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -45,15 +45,22 @@ where
     H::Future: Send,
 {
     pub(in crate::emulator) fn new(service: Service, health: H, max_message: usize, hint: &str) -> Self {
-        let generated = TaskHubSidecarServiceServer::new(service.clone())
-            .max_decoding_message_size(max_message)
-            .max_encoding_message_size(usize::MAX);
+        let generated = generated(service.clone(), max_message);
         let partings = Arc::default();
         Self { service, generated, health, max_message, hint: hint.into(), partings }
     }
 
     fn grpc<T: prost::Message + Default + Send + 'static>(&self) -> Grpc<Encoded<T>> {
         Grpc::new(Encoded::default()).apply_max_message_size_config(Some(self.max_message), Some(usize::MAX))
+    }
+}
+
+impl<H: Clone> Front<H> {
+    /// The same for one more connection, with bounds of its own. It says about its end what `partings` keep.
+    pub(in crate::emulator) fn over(&self, partings: Arc<Partings>) -> Self {
+        let admission = self.service.admission.of_connection();
+        let service = Service { admission, ..self.service.clone() };
+        Self { generated: generated(service.clone(), self.max_message), service, partings, ..self.clone() }
     }
 }
 
@@ -97,11 +104,10 @@ where
     }
 }
 
-impl<H: Clone> Front<H> {
-    /// The same for one connection, which says about its end what `partings` keep.
-    pub(in crate::emulator) fn over(&self, partings: Arc<Partings>) -> Self {
-        Self { partings, ..self.clone() }
-    }
+fn generated(service: Service, max_message: usize) -> TaskHubSidecarServiceServer<Service> {
+    TaskHubSidecarServiceServer::new(service)
+        .max_decoding_message_size(max_message)
+        .max_encoding_message_size(usize::MAX)
 }
 
 /// What a browser or `curl` gets: scripts use any answer on this port as "it is up".
@@ -131,8 +137,6 @@ impl ServerStreamingService<wire::GetWorkItemsRequest> for ServeWorkItems {
 #[derive(Clone)]
 struct ServeHistory(Service);
 
-type Chunks = Iter<std::vec::IntoIter<Result<Bytes, Status>>>;
-
 impl ServerStreamingService<wire::StreamInstanceHistoryRequest> for ServeHistory {
     type Response = Bytes;
     type ResponseStream = Chunks;
@@ -141,10 +145,6 @@ impl ServerStreamingService<wire::StreamInstanceHistoryRequest> for ServeHistory
     fn call(&mut self, request: Asked<wire::StreamInstanceHistoryRequest>) -> Self::Future {
         let service = self.0.clone();
         let (metadata, _, message) = request.into_parts();
-        Box::pin(async move {
-            let chunks = service.history(metadata.as_ref(), message).await?;
-            let chunks: Vec<_> = chunks.into_iter().map(Ok).collect();
-            Ok(Answer::new(stream::iter(chunks)))
-        })
+        Box::pin(async move { service.history(metadata.as_ref(), message).await })
     }
 }

@@ -41,6 +41,7 @@ impl Service {
     }
 
     pub(super) fn parse_start(&self, request: wire::CreateInstanceRequest) -> Parsed {
+        self.capacity.check()?;
         self.payload("input", request.input.as_ref())?;
         let id = match request.instance_id.as_str() {
             "" => None,
@@ -50,6 +51,7 @@ impl Service {
     }
 
     pub(super) fn parse_raise(&self, request: wire::RaiseEventRequest) -> Parsed {
+        self.capacity.check()?;
         self.payload("event's data", request.input.as_ref())?;
         let id = InstanceId::unchecked(request.instance_id);
         Ok(Command::Raise { id, name: request.name, input: request.input })
@@ -65,6 +67,7 @@ impl Service {
     }
 
     pub(super) fn parse_signal(&self, request: wire::SignalEntityRequest) -> Parsed {
+        self.capacity.check()?;
         self.payload("input", request.input.as_ref())?;
         Ok(Command::SignalEntity {
             id: InstanceId::parse_entity(&request.instance_id)?,

@@ -2,6 +2,7 @@
 
 use crate::emulator::engine::command::{Refusal, Reply};
 use crate::wire;
+use std::sync::Arc;
 use tonic::{Response, Status};
 
 type Rendered<T> = Result<Response<T>, Status>;
@@ -30,8 +31,8 @@ pub(super) fn state(reply: Result<Reply, Refusal>) -> Rendered<wire::GetInstance
     Ok(found(state))
 }
 
-pub(super) fn found(state: Option<Box<wire::OrchestrationState>>) -> Response<wire::GetInstanceResponse> {
-    let orchestration_state = state.map(|state| *state);
+pub(super) fn found(state: Option<Arc<wire::OrchestrationState>>) -> Response<wire::GetInstanceResponse> {
+    let orchestration_state = state.map(Arc::unwrap_or_clone);
     Response::new(wire::GetInstanceResponse { exists: orchestration_state.is_some(), orchestration_state })
 }
 

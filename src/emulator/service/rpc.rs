@@ -2,7 +2,6 @@
 
 use super::metadata::Sdk;
 use super::{Service, metadata, parse, render};
-use crate::clock::{Clock as _, WallClock};
 use crate::emulator::dispatch::Handle;
 use crate::emulator::engine::command::{Command, PurgeTarget, Refusal, Reply, Until, WorkKind};
 use crate::model::{InstanceId, Timestamp};
@@ -10,14 +9,10 @@ use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarService};
 use std::time::Duration;
 use tonic::{Request, Response, Status};
 
-/// How long somebody who waits for an instance that does not exist is left to wait before he hears so: it may be a child
-/// that its parent is about to start (the .NET suite waits for one).
-const UNBORN: Duration = Duration::from_secs(1);
-
 type Answered<T> = Result<Response<T>, Status>;
 
 impl Service {
-    fn hub<T>(&self, request: &Request<T>) -> Result<Handle, Status> {
+    pub(super) fn hub<T>(&self, request: &Request<T>) -> Result<Handle, Status> {
         self.hubs.of(request.metadata().as_ref())
     }
 
@@ -28,41 +23,6 @@ impl Service {
     ) -> Result<Result<Reply, Refusal>, Status> {
         let hub = self.hub(&request)?;
         Ok(hub.ask(parse(request.into_inner())?).await)
-    }
-
-    /// Waits for an instance, no longer than the client does: it gets `DEADLINE_EXCEEDED` from us, and no half answer.
-    async fn wait(
-        &self,
-        request: Request<wire::GetInstanceRequest>,
-        until: Until,
-    ) -> Answered<wire::GetInstanceResponse> {
-        let hub = self.hub(&request)?;
-        let deadline = metadata::deadline(request.metadata().as_ref());
-        let wire::GetInstanceRequest { instance_id, get_inputs_and_outputs } = request.into_inner();
-        let id = InstanceId::unchecked(instance_id);
-        let waiting = async {
-            match hub.wait(id.clone(), until, get_inputs_and_outputs).await {
-                Err(Refusal::NoSuchInstance { .. }) => {
-                    WallClock.sleep_until(WallClock.now().plus(UNBORN)).await;
-                    hub.wait(id, until, get_inputs_and_outputs).await
-                }
-                found => found,
-            }
-        };
-        let state = match deadline {
-            None => waiting.await?,
-            Some(after) => {
-                let passed = self.clock.sleep_until(self.clock.now().plus(after));
-                tokio::select! {
-                    biased;
-                    state = waiting => state?,
-                    () = passed => return Err(Status::deadline_exceeded(
-                        "the instance is not there yet; wait longer, or ask again",
-                    )),
-                }
-            }
-        };
-        Ok(render::found(state))
     }
 
     /// Takes what a worker's item came to.
@@ -130,7 +90,7 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::GetInstanceRequest>,
     ) -> Answered<wire::GetInstanceResponse> {
-        render::state(self.ask(request, sure(parse::get)).await?)
+        self.read(request, parse::get, render::state).await
     }
 
     async fn rewind_instance(
@@ -148,11 +108,12 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::RestartInstanceRequest>,
     ) -> Answered<wire::RestartInstanceResponse> {
-        let parse = |request: wire::RestartInstanceRequest| Command::Restart {
-            id: InstanceId::unchecked(request.instance_id),
-            new_id: request.restart_with_new_instance_id,
+        let parse = |request: wire::RestartInstanceRequest| {
+            self.capacity.check()?;
+            let id = InstanceId::unchecked(request.instance_id);
+            Ok(Command::Restart { id, new_id: request.restart_with_new_instance_id })
         };
-        let reply = self.ask(request, sure(parse)).await?;
+        let reply = self.ask(request, parse).await?;
         Ok(Response::new(wire::RestartInstanceResponse { instance_id: render::started(reply)? }))
     }
 
@@ -209,7 +170,7 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::QueryInstancesRequest>,
     ) -> Answered<wire::QueryInstancesResponse> {
-        render::states(self.ask(request, sure(parse::query)).await?)
+        self.read(request, parse::query, render::states).await
     }
 
     async fn list_instance_ids(
@@ -306,14 +267,14 @@ impl TaskHubSidecarService for Service {
             id: InstanceId::unchecked(request.instance_id),
             state: request.include_state,
         };
-        render::entity(self.ask(request, sure(parse)).await?)
+        self.read(request, parse, render::entity).await
     }
 
     async fn query_entities(
         &self,
         request: Request<wire::QueryEntitiesRequest>,
     ) -> Answered<wire::QueryEntitiesResponse> {
-        render::entities(self.ask(request, sure(parse::query_entities)).await?)
+        self.read(request, parse::query_entities, render::entities).await
     }
 
     /// The scheduler cleans up by itself, and so do we: there is never anything to count (wire-semantics B.14).

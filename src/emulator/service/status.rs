@@ -16,6 +16,8 @@ impl From<Refusal> for Status {
                 Self::invalid_argument(message)
             }
             Refusal::WrongStatus { .. } => Self::failed_precondition(message),
+            Refusal::Full { .. } => Self::resource_exhausted(message),
+            Refusal::HistoryReplaced { .. } => Self::aborted(message),
             Refusal::ShuttingDown | Refusal::NotRead => Self::unavailable(message),
         }
     }

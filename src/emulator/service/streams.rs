@@ -1,22 +1,17 @@
-//! Serves the two streams: work items, and history.
+//! Serves the stream of work items.
 
 use super::metadata::Sdk;
 use super::{Service, metadata};
 use crate::emulator::dispatch::{Items, Partings};
-use crate::emulator::engine::command::{Command, Offer, Reply};
-use crate::model::InstanceId;
+use crate::emulator::engine::command::Offer;
 use crate::wire;
 use bytes::Bytes;
 use futures_util::stream::Stream;
 use http::HeaderMap;
-use prost::encoding::{WireType, encode_key, encode_varint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::Status;
-
-/// How many bytes a chunk of history has before the next one begins.
-const CHUNK: usize = 1 << 20;
 
 /// A stream of encoded work items.
 pub(super) struct WorkItems {
@@ -76,39 +71,4 @@ impl Service {
         };
         Ok(WorkItems { items: hub.open_over(offer, Some(partings))?, ended: false })
     }
-
-    /// `StreamInstanceHistory`, in chunks.
-    pub(super) async fn history(
-        &self,
-        headers: &HeaderMap,
-        request: wire::StreamInstanceHistoryRequest,
-    ) -> Result<Vec<Bytes>, Status> {
-        let hub = self.hubs.of(headers)?;
-        let command = Command::History {
-            id: InstanceId::unchecked(request.instance_id),
-            execution: request.execution_id,
-            in_flight: request.for_work_item_processing,
-        };
-        let Reply::History(events) = hub.ask(command).await? else { return Err(super::render::unexpected()) };
-        Ok(chunks(events))
-    }
-}
-
-/// Encodes `HistoryChunk`s from encoded events.
-fn chunks(events: Vec<Bytes>) -> Vec<Bytes> {
-    const EVENTS: u32 = 1;
-    let mut chunks = Vec::new();
-    let mut chunk = Vec::new();
-    for event in events {
-        if !chunk.is_empty() && chunk.len() + event.len() > CHUNK {
-            chunks.push(std::mem::take(&mut chunk).into());
-        }
-        encode_key(EVENTS, WireType::LengthDelimited, &mut chunk);
-        encode_varint(event.len() as u64, &mut chunk);
-        chunk.extend_from_slice(&event);
-    }
-    if !chunk.is_empty() {
-        chunks.push(chunk.into());
-    }
-    chunks
 }

@@ -67,8 +67,12 @@ impl Entity {
     /// Makes the change. Total: what was decided can be applied.
     pub(super) fn apply(&mut self, at: Timestamp, change: &Change) {
         match change {
-            Change::Sent(operation) => self.deliver(operation.clone()),
+            Change::Sent(operation) => {
+                self.bytes += operation.bytes();
+                self.deliver(operation.clone());
+            }
             Change::Kept { due, operation } => {
+                self.bytes += operation.bytes();
                 self.delayed.insert((*due, self.sent), operation.clone());
                 self.sent += 1;
             }
@@ -87,7 +91,9 @@ impl Entity {
             }),
             Change::Done { operations, state } => {
                 self.remove_first(*operations);
+                self.bytes -= self.state.as_ref().map_or(0, String::len);
                 self.state.clone_from(state);
+                self.bytes += self.state.as_ref().map_or(0, String::len);
                 self.modified = at;
             }
             Change::GivenUp { operations, until } => self.give_up_calls(*operations, *until),
@@ -96,6 +102,7 @@ impl Entity {
                 self.lock = None;
                 self.delayed.clear();
                 self.queue.retain(|message| matches!(message, Message::Lock(_)));
+                self.bytes = 0;
                 self.stage = Stage::Idle;
             }
         }
@@ -149,11 +156,13 @@ impl Entity {
 
     /// Takes away the calls among the first operations of those that can be run.
     fn give_up_calls(&mut self, operations: usize, until: Timestamp) {
-        let mut first = operations;
+        let (mut first, mut removed) = (operations, 0);
         let mut stays = |operation: &Operation| {
             let in_batch = first > 0;
             first = first.saturating_sub(1);
-            !(in_batch && operation.is_given_up(until))
+            let goes = in_batch && operation.is_given_up(until);
+            removed += if goes { operation.bytes() } else { 0 };
+            !goes
         };
         match &mut self.lock {
             Some(lock) => lock.lane.retain(|operation| stays(operation)),
@@ -162,16 +171,21 @@ impl Entity {
                 Message::Lock(_) => true,
             }),
         }
+        self.bytes -= removed;
         self.stage = Stage::Idle;
     }
 
     /// Takes away the first operations of those that can be run: a batch is always the first of them, whether the lock
     /// was given up meanwhile or not.
     fn remove_first(&mut self, operations: usize) {
-        match &mut self.lock {
-            Some(lock) => drop(lock.lane.drain(..operations.min(lock.lane.len()))),
-            None => drop(self.queue.drain(..operations.min(self.queue.len()))),
-        }
+        let removed: usize = match &mut self.lock {
+            Some(lock) => lock.lane.drain(..operations.min(lock.lane.len())).map(|o| o.bytes()).sum(),
+            None => {
+                let removed = self.queue.drain(..operations.min(self.queue.len()));
+                removed.map(|message| if let Message::Operation(o) = message { o.bytes() } else { 0 }).sum()
+            }
+        };
+        self.bytes -= removed;
         self.stage = Stage::Idle;
     }
 }

@@ -20,6 +20,8 @@ pub struct Entities {
     /// Entities by the moment their next signal for later is due.
     due: BTreeSet<(Timestamp, InstanceId)>,
     handed: u64,
+    /// About how many bytes they take.
+    bytes: usize,
 }
 
 /// What a step changed, which is to be recorded, and what it asks for outside the entities.
@@ -111,6 +113,11 @@ impl Entities {
         for entity in claimed {
             self.settle(entity, now, decision);
         }
+    }
+
+    /// About how many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The next moment at which a signal is due.
@@ -233,7 +240,9 @@ impl Entities {
         let entity = self.all.entry(id.clone()).or_insert_with(|| Entity::new(id.clone(), *at));
         let due = entity.next_delayed();
         let claims = entity.claims_touched_by(change);
+        self.bytes -= entity.bytes;
         entity.apply(*at, change);
+        self.bytes += entity.bytes;
         let now_due = entity.next_delayed();
         if due != now_due {
             if let Some(due) = due {
@@ -244,6 +253,7 @@ impl Entities {
             }
         }
         if entity.is_nothing() {
+            self.bytes -= entity.bytes;
             self.all.remove(id);
         }
         for (holder, more) in claims {

@@ -3,6 +3,7 @@
 use crate::emulator::engine::command::Refusal;
 use crate::model::{ExecutionId, InstanceId, Timestamp, event};
 use crate::wire::{self, HistoryEvent, history_event::EventType};
+use prost::Message as _;
 
 /// The orchestration that sent something, and that answers go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,11 @@ impl Operation {
     /// The event that a worker gets.
     pub fn request(&self) -> &HistoryEvent {
         &self.request
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.request.encoded_len()
     }
 
     /// The orchestration that sent it; `None` for clients and entities.

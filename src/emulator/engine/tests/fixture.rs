@@ -7,6 +7,7 @@ use crate::model::{InstanceId, Kind, Timestamp};
 use crate::wire::{self, orchestrator_action::OrchestratorActionType as Action, work_item::Request};
 use prost::Message as _;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) struct Story {
@@ -154,7 +155,7 @@ impl Story {
     #[track_caller]
     pub(super) fn state(&mut self, instance: &str) -> wire::OrchestrationState {
         match self.ask(Command::Get { id: id(instance), payloads: true }) {
-            Ok(Reply::State(Some(state))) => *state,
+            Ok(Reply::State(Some(state))) => Arc::unwrap_or_clone(state),
             other => panic!("{instance} should exist: {other:?}"),
         }
     }

@@ -1,0 +1,42 @@
+//! Knows how many descriptors this process may have open.
+
+/// How many are left to everything but connections: listeners, event queues, files, the log, and what else the program
+/// has open in which the emulator runs.
+const RESERVE: usize = 64;
+
+/// How many connections fit, where `asked` are wished for: fewer than the process may have descriptors.
+pub(super) fn connections(asked: usize) -> usize {
+    fit(asked, limit())
+}
+
+fn fit(asked: usize, limit: Option<usize>) -> usize {
+    let room = limit.map_or(usize::MAX, |limit| limit - RESERVE.min(limit / 4));
+    asked.min(room).max(1)
+}
+
+#[cfg(unix)]
+fn limit() -> Option<usize> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.and_then(|current| usize::try_from(current).ok())
+}
+
+/// Elsewhere sockets are not counted with files, and there are enough of them.
+#[cfg(not(unix))]
+fn limit() -> Option<usize> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit;
+
+    #[test]
+    fn a_part_of_the_descriptors_is_never_given_to_connections() {
+        assert_eq!(fit(10_000, Some(1_024)), 960);
+        assert_eq!(fit(10_000, Some(256)), 192);
+        assert_eq!(fit(10_000, Some(40)), 30);
+        assert_eq!(fit(100, Some(1_024)), 100);
+        assert_eq!(fit(10_000, None), 10_000);
+        assert_eq!(fit(0, Some(0)), 1);
+    }
+}

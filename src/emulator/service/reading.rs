@@ -1,0 +1,155 @@
+//! Answers what can be long: states, lists and histories, each within what clients may have unread.
+
+use super::admission::{Reserved, SMALL};
+use super::{Service, metadata, render};
+use crate::clock::{Clock as _, WallClock};
+use crate::emulator::dispatch::Handle;
+use crate::emulator::engine::command::{Command, HistoryPage, Refusal, Reply, Until};
+use crate::model::InstanceId;
+use crate::wire;
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use http::HeaderMap;
+use prost::encoding::{WireType, encode_key, encode_varint};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tonic::{Request, Response, Status};
+
+/// How long a client that waits for an instance that does not exist is left to wait before it hears so: it may be a child
+/// that its parent is about to start (the .NET suite waits for one).
+const UNBORN: Duration = Duration::from_secs(1);
+
+/// How many bytes a chunk of history has before the next one begins.
+const CHUNK: usize = 1 << 20;
+
+/// The chunks of a history, each read from the hub when the one before it was taken.
+pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+
+impl Service {
+    /// Asks, and renders the reply once there is room for it on its way to the client.
+    pub(super) async fn read<T, M>(
+        &self,
+        request: Request<T>,
+        parse: impl FnOnce(T) -> Command,
+        render: impl FnOnce(Result<Reply, Refusal>) -> Result<Response<M>, Status>,
+    ) -> Result<Response<M>, Status> {
+        let hub = self.hub(&request)?;
+        let command = parse(request.into_inner());
+        let (reply, reserved) = self.fitting(|| hub.ask(command.clone())).await?;
+        Ok(carrying(render(Ok(reply))?, reserved))
+    }
+
+    /// Asks for a reply until there is room for it: while it waits for room it is not kept, only its size.
+    async fn fitting<F>(&self, ask: impl Fn() -> F) -> Result<(Reply, Option<Reserved>), Status>
+    where
+        F: Future<Output = Result<Reply, Refusal>>,
+    {
+        let mut room: Option<(usize, Reserved)> = None;
+        loop {
+            let reply = ask().await?;
+            let bytes = reply.bytes();
+            if bytes <= SMALL {
+                return Ok((reply, None));
+            }
+            if let Some((_, reserved)) = room.take().filter(|(enough_for, _)| *enough_for >= bytes) {
+                return Ok((reply, Some(reserved)));
+            }
+            if let Some(reserved) = self.admission.try_reserve(bytes) {
+                return Ok((reply, Some(reserved)));
+            }
+            drop(reply);
+            room = Some((bytes, self.admission.reserve(bytes, &*self.clock).await?));
+        }
+    }
+
+    /// Waits for an instance, no longer than the client does: it gets `DEADLINE_EXCEEDED` from us, and no half answer.
+    pub(super) async fn wait(
+        &self,
+        request: Request<wire::GetInstanceRequest>,
+        until: Until,
+    ) -> Result<Response<wire::GetInstanceResponse>, Status> {
+        let hub = self.hub(&request)?;
+        let _waiting = self.admission.wait()?;
+        let deadline = metadata::deadline(request.metadata().as_ref());
+        let wire::GetInstanceRequest { instance_id, get_inputs_and_outputs } = request.into_inner();
+        let id = InstanceId::unchecked(instance_id);
+        let wait = async || hub.wait(id.clone(), until, get_inputs_and_outputs).await.map(Reply::State);
+        let waiting = self.fitting(async || match wait().await {
+            Err(Refusal::NoSuchInstance { .. }) => {
+                WallClock.sleep_until(WallClock.now().plus(UNBORN)).await;
+                wait().await
+            }
+            found => found,
+        });
+        let (reply, reserved) = match deadline {
+            None => waiting.await?,
+            Some(after) => {
+                let passed = self.clock.sleep_until(self.clock.now().plus(after));
+                tokio::select! {
+                    biased;
+                    state = waiting => state?,
+                    () = passed => return Err(Status::deadline_exceeded(
+                        "the instance is not there yet; wait longer, or ask again",
+                    )),
+                }
+            }
+        };
+        Ok(carrying(render::state(Ok(reply))?, reserved))
+    }
+
+    /// `StreamInstanceHistory`, in chunks.
+    pub(super) async fn history(
+        &self,
+        headers: &HeaderMap,
+        request: wire::StreamInstanceHistoryRequest,
+    ) -> Result<Response<Chunks>, Status> {
+        let hub = self.hubs.of(headers)?;
+        let first = HistoryPage {
+            id: InstanceId::unchecked(request.instance_id),
+            execution: request.execution_id,
+            after: 0,
+            until: None,
+            bytes: CHUNK,
+        };
+        let command = Command::HistoryPage(first);
+        let (reply, reserved) = self.fitting(|| hub.ask(command.clone())).await?;
+        let Reply::HistoryPage { events, next } = reply else { return Err(render::unexpected()) };
+        let first = (!events.is_empty()).then(|| Ok(chunk(&events)));
+        let rest = stream::unfold((hub, next), async |(hub, next)| {
+            let (chunk, next) = match next_chunk(&hub, next?).await {
+                Ok((chunk, next)) => (Ok(chunk), next),
+                Err(status) => (Err(status), None),
+            };
+            Some((chunk, (hub, next)))
+        });
+        let chunks: Chunks = Box::pin(futures_util::StreamExt::chain(stream::iter(first), rest));
+        Ok(carrying(Response::new(chunks), reserved))
+    }
+}
+
+async fn next_chunk(hub: &Handle, page: HistoryPage) -> Result<(Bytes, Option<HistoryPage>), Status> {
+    let reply = hub.ask(Command::HistoryPage(page)).await?;
+    let Reply::HistoryPage { events, next } = reply else { return Err(render::unexpected()) };
+    Ok((chunk(&events), next))
+}
+
+/// A response that keeps what is reserved for it until it is written.
+fn carrying<T>(mut response: Response<T>, reserved: Option<Reserved>) -> Response<T> {
+    if let Some(reserved) = reserved {
+        response.extensions_mut().insert(reserved);
+    }
+    response
+}
+
+/// Encodes a `HistoryChunk` from encoded events.
+fn chunk(events: &[Bytes]) -> Bytes {
+    const EVENTS: u32 = 1;
+    let mut chunk = Vec::with_capacity(events.iter().map(|event| event.len() + 8).sum());
+    for event in events {
+        encode_key(EVENTS, WireType::LengthDelimited, &mut chunk);
+        encode_varint(event.len() as u64, &mut chunk);
+        chunk.extend_from_slice(event);
+    }
+    chunk.into()
+}
