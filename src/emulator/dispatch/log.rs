@@ -172,25 +172,8 @@ impl Log {
                     "an event for an entity is not delivered"
                 );
             }
-            Notice::StreamGivenUp { worker, .. } => {
-                let hint = "it does not read its stream of work items; others get what it held";
-                let worker = worker.as_deref();
-                tracing::warn!(hub, worker, left_out, hint, "a worker's stream was given up");
-            }
-            Notice::LeaseRanOut { kind, id, stream } => {
-                let (kind, instance, stream) = (said(*kind), id.as_str(), stream.0);
-                tracing::warn!(hub, kind, instance, stream, left_out, "a work item was not answered in time");
-            }
-            Notice::KillsWorkers { kind, id, times } => {
-                let (kind, instance) = (said(*kind), id.as_str());
-                tracing::warn!(
-                    hub,
-                    kind,
-                    instance,
-                    times,
-                    left_out,
-                    "workers die of a work item; it has failed"
-                );
+            Notice::StreamGivenUp { .. } | Notice::LeaseRanOut { .. } | Notice::KillsWorkers { .. } => {
+                warn_of_delivery(hub, notice, left_out);
             }
             Notice::Skipped { id, what } => {
                 tracing::warn!(hub, id = id.as_str(), what, left_out, "a part of an answer was left out");
@@ -217,6 +200,22 @@ impl Log {
     }
 }
 
+/// Warns of work that did not come back.
+fn warn_of_delivery(hub: &str, notice: &Notice, left_out: Option<u64>) {
+    if let Notice::StreamGivenUp { worker, .. } = notice {
+        let hint = "it does not read its stream of work items; others get what it held";
+        tracing::warn!(hub, worker = worker.as_deref(), left_out, hint, "a worker's stream was given up");
+    }
+    if let Notice::LeaseRanOut { kind, id, stream } = notice {
+        let (kind, instance, stream) = (said(*kind), id.as_str(), stream.0);
+        tracing::warn!(hub, kind, instance, stream, left_out, "a work item was not answered in time");
+    }
+    if let Notice::KillsWorkers { kind, id, times } = notice {
+        let (kind, instance) = (said(*kind), id.as_str());
+        tracing::warn!(hub, kind, instance, times, left_out, "workers die of a work item; it has failed");
+    }
+}
+
 /// What makes two warnings the same one.
 fn cause(notice: &Notice) -> Option<String> {
     Some(match notice {
@@ -231,8 +230,8 @@ fn cause(notice: &Notice) -> Option<String> {
         Notice::StreamGivenUp { worker, .. } => {
             format!("unread {}", worker.as_deref().unwrap_or_default())
         }
-        Notice::LeaseRanOut { kind, id, .. } => format!("held {} {}", said(*kind), group(id)),
-        Notice::KillsWorkers { kind, id, .. } => format!("kills {} {}", said(*kind), group(id)),
+        Notice::LeaseRanOut { kind, id, .. } => format!("held {} {}", said(*kind), id.as_str()),
+        Notice::KillsWorkers { kind, id, .. } => format!("kills {} {}", said(*kind), id.as_str()),
         Notice::Skipped { id, what } => format!("skipped {} {what}", group(id)),
         Notice::Nonsense { kind, what, .. } => format!("nonsense {} {what}", said(*kind)),
         Notice::InstanceStarted { .. }
