@@ -183,7 +183,14 @@ impl Log {
             }
             Notice::KillsWorkers { kind, id, times } => {
                 let (kind, instance) = (said(*kind), id.as_str());
-                tracing::warn!(hub, kind, instance, times, left_out, "workers die of a work item; it has failed");
+                tracing::warn!(
+                    hub,
+                    kind,
+                    instance,
+                    times,
+                    left_out,
+                    "workers die of a work item; it has failed"
+                );
             }
             Notice::Skipped { id, what } => {
                 tracing::warn!(hub, id = id.as_str(), what, left_out, "a part of an answer was left out");
