@@ -246,7 +246,7 @@ impl Worker {
             stopping: stopping.clone(),
             done: outbox.clone(),
             clock: Arc::clone(&clock),
-        }));
+        })?);
         let for_turns = (&activities, outbox);
         let turns = Turns::start(&registry, &options, &clock, flight.clone(), &baton, for_turns)?;
         let staff = Arc::new(Staff {

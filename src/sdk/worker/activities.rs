@@ -1,6 +1,6 @@
 //! Takes activities, begins as many as the worker's limit allows, and looks after those that run.
 //!
-//! An activity whose runs are known to be short is polled first on a lane's thread, in the queue of its turns: to hand it to
+//! An async activity whose runs have been short is polled first on a lane's thread, in the queue of its turns: to hand it to
 //! another thread would cost more than to perform it. All others run on threads of their own ([`pool`](super::pool)), or
 //! on the runtime that the worker's user named.
 
@@ -11,7 +11,7 @@ use super::pool::Pool;
 use super::stopped::Left;
 use super::turns::Outbox;
 use crate::clock::Clock;
-use crate::model::{Timestamp, failure};
+use crate::model::Timestamp;
 use crate::sdk::registry::{ActivityRunner, Registry};
 use crate::sdk::replay::Cancellation;
 use crate::wire;
@@ -20,9 +20,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-
-/// The type of the failure of an activity for which the machine gave no thread.
-const NO_THREAD: &str = "NoThread";
 
 /// The activities of one worker.
 pub(super) struct Activities {
@@ -76,11 +73,14 @@ pub(super) struct Plan {
 }
 
 impl Activities {
-    pub(super) fn new(plan: Plan) -> Self {
+    /// # Errors
+    ///
+    /// The machine gives no runtime.
+    pub(super) fn new(plan: Plan) -> std::io::Result<Self> {
         let Plan { registry, most, lane, elsewhere, stopping, done, clock } = plan;
         let most = most.max(1);
-        let pool = Arc::new(Pool::new(most, Arc::clone(&clock)));
-        Self { registry, most, lane, elsewhere, pool, stopping, done, clock, table: Mutex::default() }
+        let pool = Arc::new(Pool::new(most, Arc::clone(&clock))?);
+        Ok(Self { registry, most, lane, elsewhere, pool, stopping, done, clock, table: Mutex::default() })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -148,11 +148,6 @@ impl Activities {
             runtime.spawn(Elsewhere(activity));
             return Taken::Yes;
         }
-        if self.pool.runtime().is_none() {
-            let why = "the machine gave the worker no thread for activities";
-            activity.fail(failure::details(NO_THREAD, why));
-            return Taken::Yes;
-        }
         if self.lane && !activity.blocks() && activity.runner().pace().is_quick() {
             return Taken::ByLane(activity);
         }
@@ -162,11 +157,7 @@ impl Activities {
 
     /// Polls a quick activity on this thread, which is a lane's.
     pub(super) fn poll_here(&self, activity: &Arc<Activity>, since: Timestamp) {
-        // It was there when the activity began.
-        if let Some(runtime) = self.pool.runtime() {
-            let _inside = runtime.enter();
-            activity.poll(since);
-        }
+        self.pool.poll_here(activity, since);
     }
 
     /// Has a thread of the pool poll an activity that was woken.

@@ -121,8 +121,8 @@ impl Activity {
         }
     }
 
-    /// Polls it on a thread of the worker's, which must be inside the activities' runtime.
-    pub(super) fn poll(self: &Arc<Self>, since: Timestamp) {
+    /// Polls it on a thread of the worker's, which must be inside the activities' runtime; returns whether it has ended.
+    pub(super) fn poll(self: &Arc<Self>, since: Timestamp) -> bool {
         self.state.store(POLLING, Ordering::Release);
         let waker = Waker::from(Arc::clone(self));
         let ended = self.poll_body(&mut Context::from_waker(&waker));
@@ -132,13 +132,14 @@ impl Activity {
         }
         if ended {
             self.state.store(ENDED, Ordering::Release);
-            return;
+            return true;
         }
         let still = self.state.compare_exchange(POLLING, IDLE, Ordering::AcqRel, Ordering::Acquire);
         if still.is_err() {
             self.state.store(QUEUED, Ordering::Release);
             self.home.queue(Arc::clone(self));
         }
+        false
     }
 
     /// Polls it as a task of another runtime, which wakes it.

@@ -2,15 +2,17 @@
 //!
 //! They run no runtime. A runtime of the activities' own, with a thread of its own, serves the timers and sockets that
 //! async activities wait for and the tasks that they spawn; where one of those blocks, no connection of the worker's does.
-//! All of it is made when the first activity comes.
+//! The threads are started when an activity needs them.
 
 use super::activity::Activity;
 use crate::clock::Clock;
+use crate::model::Timestamp;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 
 /// How long a thread without work stays.
@@ -25,7 +27,7 @@ pub(super) struct Pool {
     few: usize,
     /// How many threads there are at the most.
     most: usize,
-    runtime: OnceLock<Option<Runtime>>,
+    driver: Driver,
 }
 
 #[derive(Default)]
@@ -38,9 +40,12 @@ struct State {
     closed: bool,
 }
 
-/// The runtime that serves what activities wait for.
-struct Runtime {
+/// The runtime that serves what activities wait for, and the thread that drives it.
+struct Driver {
     handle: Handle,
+    is_driven: AtomicBool,
+    /// Until a thread drives it.
+    runtime: Mutex<Option<Runtime>>,
     over: Arc<Over>,
 }
 
@@ -53,34 +58,39 @@ struct Over {
 
 impl Pool {
     /// A pool without threads, for `activities` activities at a time.
-    pub(super) fn new(activities: usize, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(activities: usize, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         let few = thread::available_parallelism().map_or(2, |cpus| cpus.get().max(2));
-        Self {
+        Ok(Self {
             state: Mutex::default(),
             work: Condvar::new(),
             clock,
             few,
             most: activities.saturating_add(few),
-            runtime: OnceLock::new(),
-        }
+            driver: Driver::new()?,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The runtime that activities are polled in; nothing where the machine gives none.
-    pub(super) fn runtime(&self) -> Option<&Handle> {
-        let runtime = self.runtime.get_or_init(|| {
-            Runtime::start()
-                .inspect_err(|error| tracing::error!(%error, "no thread for activities could be started"))
-                .ok()
-        });
-        runtime.as_ref().map(|runtime| &runtime.handle)
+    /// Polls an activity on this thread, which is not one of the pool's.
+    pub(super) fn poll_here(&self, activity: &Arc<Activity>, since: Timestamp) {
+        let _inside = self.driver.handle.enter();
+        let ended = activity.poll(since);
+        // What it waits for, or has spawned, needs a thread that drives the runtime.
+        if !self.driver.is_driven.load(Ordering::Acquire)
+            && (!ended || self.driver.handle.metrics().num_alive_tasks() > 0)
+        {
+            self.driver.drive();
+        }
     }
 
     /// Puts an activity at the end of the line.
     pub(super) fn push(self: &Arc<Self>, activity: Arc<Activity>) {
+        if !self.driver.is_driven.load(Ordering::Acquire) {
+            self.driver.drive();
+        }
         let mut state = self.lock();
         if state.closed {
             return;
@@ -112,8 +122,7 @@ impl Pool {
     }
 
     fn run(&self) {
-        let Some(runtime) = self.runtime() else { return };
-        let _inside = runtime.enter();
+        let _inside = self.driver.handle.enter();
         while let Some(activity) = self.next() {
             activity.poll(self.clock.now());
         }
@@ -184,28 +193,60 @@ impl Pool {
         drop(state);
         self.work.notify_all();
         drop(queue);
-        if let Some(Some(runtime)) = self.runtime.get() {
-            runtime.over.left.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
-            runtime.over.told.notify_one();
-        }
+        self.driver.close(left);
     }
 }
 
-impl Runtime {
-    fn start() -> std::io::Result<Self> {
+impl Driver {
+    fn new() -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .thread_name("taskhub-activity-blocking")
             .build()?;
-        let (handle, over) = (runtime.handle().clone(), Arc::new(Over::default()));
-        let told = Arc::clone(&over);
-        thread::Builder::new().name("taskhub-activities".into()).spawn(move || {
-            runtime.block_on(told.told.notified());
-            let left = std::mem::take(&mut *told.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let handle = runtime.handle().clone();
+        Ok(Self {
+            handle,
+            is_driven: AtomicBool::new(false),
+            runtime: Mutex::new(Some(runtime)),
+            over: Arc::default(),
+        })
+    }
+
+    /// Starts the thread that drives the runtime, unless there is one.
+    fn drive(&self) {
+        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(driven) = runtime.take() else { return };
+        let (give, given) = std::sync::mpsc::channel::<Runtime>();
+        let over = Arc::clone(&self.over);
+        let started = thread::Builder::new().name("taskhub-activities".into()).spawn(move || {
+            let Ok(runtime) = given.recv() else { return };
+            runtime.block_on(over.told.notified());
+            let left = std::mem::take(&mut *over.left.lock().unwrap_or_else(PoisonError::into_inner));
             left.iter().for_each(|activity| activity.give_up());
             // Tasks that do not end would otherwise keep this thread.
             runtime.shutdown_background();
-        })?;
-        Ok(Self { handle, over })
+        });
+        match started {
+            Ok(_) => {
+                self.is_driven.store(true, Ordering::Release);
+                // The thread waits for it.
+                drop(give.send(driven));
+            }
+            Err(error) => {
+                tracing::error!(%error, "no thread could be started for what activities wait for; the next one tries again");
+                *runtime = Some(driven);
+            }
+        }
+    }
+
+    /// Has these activities given up and the runtime taken apart.
+    fn close(&self, left: Vec<Arc<Activity>>) {
+        let undriven = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = undriven {
+            // No activity waits for anything, and those that wait for a thread have not begun.
+            runtime.shutdown_background();
+        }
+        self.over.left.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
+        self.over.told.notify_one();
     }
 }
