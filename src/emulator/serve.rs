@@ -59,14 +59,14 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let linger = Linger::default();
     let new_hub = new_hub(how, runtime.handle().clone(), linger.clone());
     let hubs = Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub);
-    let service = Service { hubs: hubs.clone(), clock: how.clock.clone(), max_payload: how.max_payload };
+    let limits = how.limits();
+    let service = Service { hubs: hubs.clone(), clock: how.clock.clone(), max_payload: limits.payload };
     let hint = match health_address {
         Some(health) => format!("Health is on http://{}/healthz.", authority(health)),
         None => "Whether it is up, grpc.health.v1 says.".to_owned(),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let served = hubs.clone();
-    let max_message = how.max_message;
     let keep_alive = how.worker_timeout.map(KeepAlive::within);
     let thread = std::thread::Builder::new()
         .name("taskhub-emulator".to_owned())
@@ -75,7 +75,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
                 let (reporter, health_service) = tonic_health::server::health_reporter();
                 reporter.set_serving::<TaskHubSidecarServiceServer<Service>>().await;
                 tokio::spawn(linger.keep_looking());
-                let front = Front::new(service, health_service, max_message, &hint);
+                let front = Front::new(service, health_service, limits.message, &hint);
                 for listener in health.into_iter().flat_map(|bound| bound.listeners) {
                     tokio::spawn(serve_health(listener, health::router(served.clone())));
                 }
@@ -91,9 +91,11 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
 /// Makes hubs that run on the emulator's thread, whoever asks for them.
 fn new_hub(how: &EmulatorBuilder, runtime: tokio::runtime::Handle, linger: Linger) -> NewHub {
     let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
+    let limits = how.limits();
     let config = Config {
         timer_lag: how.timer_lag,
-        max_payload: how.max_payload,
+        max_payload: limits.payload,
+        item_bytes: limits.item,
         unstated_limit: how.unstated_limit,
         backlog: BACKLOG,
         stall: how.worker_timeout,

@@ -88,6 +88,9 @@ pub(crate) struct Emulator {
         value_parser = truth
     )]
     pub(crate) dynamic_task_hubs: Truth,
+    /// Refuse what is too large for the service in Azure: payloads above 1 MiB, messages above 4 MiB
+    #[arg(long, env = "DTS_SERVICE_LIMITS", default_value = "on", value_name = "on|off", value_parser = truth)]
+    pub(crate) service_limits: Truth,
     /// Least severe log that is written: trace, debug, info, warn, error, off, or .NET's names for them
     #[arg(long, env = "DTS_EMULATOR_LOG_LEVEL", value_name = "LEVEL", value_parser = logging::rust_level)]
     pub(crate) log_level: Option<&'static str>,
