@@ -1,8 +1,9 @@
 //! Holds a scheduler to every rule of the protocol, with a raw client and a raw worker over gRPC.
 //!
 //! The rules are numbered: G1 to G41 are the acceptance list, R1 to R59 the behaviour that the official suites
-//! ask for, R60 to R94 what the sources of the SDKs ask for where no suite does. A test's name is its rule as a
-//! sentence, and `docs/compatibility.md` is made from those names.
+//! ask for, R60 to R79 and R90 to R94 what the sources of the SDKs ask for where no suite does, R80 to R89 what keeps
+//! large messages from doing harm. A test's name is its rule as a sentence, and `docs/compatibility.md` is made from
+//! those names.
 //!
 //! Without more, every test starts an emulator of its own in this process. `TASKHUB_WIRE_ENDPOINT` (and
 //! `TASKHUB`, `default` otherwise) names another endpoint to hold to the same rules; nothing here reaches into
@@ -27,10 +28,14 @@ mod delivery;
 mod entities;
 #[path = "wire/fixture.rs"]
 mod fixture;
+#[path = "wire/limits.rs"]
+mod limits;
 #[path = "wire/proxy.rs"]
 mod proxy;
 #[path = "wire/rewind.rs"]
 mod rewind;
+#[path = "wire/room.rs"]
+mod room;
 #[path = "wire/sources.rs"]
 mod sources;
 #[path = "wire/sources_agents.rs"]

@@ -24,8 +24,9 @@ pub struct EmulatorBuilder {
     pub(super) hubs: Vec<HubName>,
     pub(super) dynamic_hubs: bool,
     pub(super) missing_hub: MissingHub,
+    pub(super) service_limits: bool,
     pub(super) max_payload: Option<usize>,
-    pub(super) max_message: usize,
+    pub(super) max_message: Option<usize>,
     pub(super) worker_timeout: Option<Duration>,
     pub(super) leases: LeaseTimes,
     pub(super) unstated_limit: usize,
@@ -70,6 +71,25 @@ const MAX_CONNECTIONS: usize = 10_000;
 /// What clients may have under way: a wait takes about 5 KB.
 const BOUNDS: Bounds = Bounds { unread: 256 << 20, waits: 50_000 };
 
+/// What the service takes, in bytes: of a payload, and of a message (wire-semantics E.5). The latter is also what a gRPC
+/// client takes that is not told otherwise.
+const PAYLOAD: usize = 1 << 20;
+const MESSAGE: usize = 4 << 20;
+
+/// How many bytes a message may have where the limits of the service do not hold.
+const UNLIMITED_MESSAGE: usize = 64 << 20;
+
+/// How large things may be, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// A payload; `None` for any size.
+    pub(super) payload: Option<usize>,
+    /// A message to the emulator.
+    pub(super) message: usize,
+    /// A work item.
+    pub(super) item: usize,
+}
+
 impl Default for EmulatorBuilder {
     fn default() -> Self {
         Self {
@@ -79,8 +99,9 @@ impl Default for EmulatorBuilder {
             hubs: vec![HubName::new("default")],
             dynamic_hubs: false,
             missing_hub: MissingHub::Default,
+            service_limits: true,
             max_payload: None,
-            max_message: 64 << 20,
+            max_message: None,
             worker_timeout: Some(WORKER_TIMEOUT),
             leases: LeaseTimes { turns: Some(TURN_LEASE), others: None },
             unstated_limit: UNSTATED_LIMIT,
@@ -141,16 +162,25 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How many bytes one payload may have (the service allows 1,048,576); any number unless said. A client's is
-    /// refused; in a worker's answer it fails the orchestration, activity or operation that it is of.
+    /// Whether what is too large for the service is too large here; it is unless said otherwise. A payload then has at most
+    /// 1 MiB, a message 4 MiB: what a client sends beyond is refused, what a worker sends beyond fails the orchestration,
+    /// activity or operation that it is of, and so does a turn that no connected worker could receive.
+    ///
+    /// Without them a payload may have any length and a message 64 MiB. Tags and names are bounded all the same.
+    pub fn service_limits(mut self, on: bool) -> Self {
+        self.service_limits = on;
+        self
+    }
+
+    /// How many bytes one payload may have, instead of what [`EmulatorBuilder::service_limits`] says.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = Some(bytes);
         self
     }
 
-    /// How many bytes one message to the emulator may have: 64 MiB unless said otherwise (the service allows 4 MiB).
+    /// How many bytes one message to the emulator may have, instead of what [`EmulatorBuilder::service_limits`] says.
     pub fn max_message(mut self, bytes: usize) -> Self {
-        self.max_message = bytes;
+        self.max_message = Some(bytes);
         self
     }
 
@@ -247,6 +277,22 @@ impl EmulatorBuilder {
     pub fn store(mut self, store: impl Fn(&HubName) -> Box<dyn Store> + Send + Sync + 'static) -> Self {
         self.store = Arc::new(store);
         self
+    }
+
+    /// The limits that hold.
+    pub(super) fn limits(&self) -> Limits {
+        let (payload, message) =
+            if self.service_limits { (Some(PAYLOAD), MESSAGE) } else { (None, UNLIMITED_MESSAGE) };
+        Limits {
+            payload: self.max_payload.or(payload),
+            message: self.max_message.unwrap_or(message),
+            // Workers take what gRPC takes unless they are told otherwise; without limits they are taken to be.
+            item: if self.service_limits {
+                MESSAGE
+            } else {
+                self.max_message.unwrap_or(message).max(MESSAGE)
+            },
+        }
     }
 
     /// Starts it. When this returns, clients may connect: the ports are bound, and whoever connects before the first

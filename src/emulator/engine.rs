@@ -12,6 +12,7 @@
 //!   `malformed`: an answer in parts, and one that makes no sense.
 //! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
 //! - `hand_out`, `worklist`, `streams`, `matching`, `lease`, `timers`, `gather`, `waiters`: who gets what, and when.
+//! - `limit`, `too_large`: what workers may send, and what fails because it cannot be sent to them.
 //! - `expire`: work that a worker keeps and streams that none reads; `suspects`, `quarantine`: what kills its workers.
 //! - `unattended`: what takes effect without a worker.
 //! - `notice`, `observe`, `unclaimed`: what the log is told. `size`: how much memory state and replies take.
@@ -55,6 +56,7 @@ mod stats;
 mod streams;
 mod suspects;
 mod timers;
+mod too_large;
 mod turn;
 mod unattended;
 mod unclaimed;
@@ -93,9 +95,11 @@ pub struct Config {
     pub seed: u128,
     /// How long the work of a stream that has ended waits before somebody else gets it.
     pub grace: Duration,
-    /// How many bytes of events one turn holds, one event at the least. Above it a worker that can is told to fetch the
-    /// past by `StreamInstanceHistory`, and new events wait for the next turn.
+    /// How many bytes of new events one turn holds, one event at the least; the others wait for the next turn. Where the
+    /// past and they have more, a worker that can is told to fetch the past by `StreamInstanceHistory`.
     pub turn_bytes: usize,
+    /// How many bytes a work item may have: what workers receive. What cannot be made to fit fails by name.
+    pub item_bytes: usize,
     /// The longest delay before work that was given back is offered again; the first is 100 ms.
     pub longest_rest: Duration,
     /// How long after its moment a timer fires at the earliest: some workers read moments more coarsely than we do, and
@@ -131,6 +135,8 @@ impl Default for Config {
             seed: 0,
             grace: Duration::ZERO,
             turn_bytes: 3 << 20,
+            // Only a network has a limit of messages.
+            item_bytes: usize::MAX,
             longest_rest: Duration::from_secs(5),
             timer_lag: Duration::ZERO,
             batch: 1_000,
@@ -282,6 +288,9 @@ impl Engine {
             Command::CompleteTurn(answer) => self.complete_turn(*answer, now),
             Command::CompleteActivity(answer) => self.complete_activity(*answer, now),
             Command::CompleteBatch(answer) => self.complete_batch(*answer, now),
+            Command::FailWork { kind, token, instance, task, why } => {
+                self.fail_work(kind, token, instance, task, why, now)
+            }
             Command::Abandon { kind, token } => self.abandon(kind, &token, now),
             Command::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
         }

@@ -57,12 +57,13 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let capacity = Capacity::of(how.max_state);
     let new_hub = new_hub(how, runtime.handle().clone(), linger.clone(), capacity.clone());
     let hubs = Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub);
+    let limits = how.limits();
     let service = Service {
         hubs: hubs.clone(),
         clock: how.clock.clone(),
         capacity,
         admission: Admission::new(how.bounds),
-        max_payload: how.max_payload,
+        max_payload: limits.payload,
     };
     let hint = match health_address {
         Some(health) => format!("Health is on http://{}/healthz.", authority(health)),
@@ -70,7 +71,6 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let served = hubs.clone();
-    let max_message = how.max_message;
     let keep_alive = how.worker_timeout.map(KeepAlive::within);
     let most_connections = descriptors::connections(how.max_connections);
     let thread = std::thread::Builder::new()
@@ -82,7 +82,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
                 tokio::spawn(linger.keep_looking());
                 let ports = Ports {
                     grpc: grpc.listeners,
-                    front: Front::new(service, health_service, max_message, &hint),
+                    front: Front::new(service, health_service, limits.message, &hint),
                     health: health.map_or_else(Vec::new, |bound| bound.listeners),
                     health_page: Health::new(served.clone()),
                     connections: Connections::at_most(most_connections),
@@ -105,10 +105,12 @@ fn new_hub(
     capacity: Capacity,
 ) -> NewHub {
     let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
+    let limits = how.limits();
     let config = Config {
         timer_lag: how.timer_lag,
         gather: how.gather,
-        max_payload: how.max_payload,
+        max_payload: limits.payload,
+        item_bytes: limits.item,
         unstated_limit: how.unstated_limit,
         backlog: BACKLOG,
         stall: how.worker_timeout,

@@ -1,19 +1,24 @@
 //! Speaks gRPC: parses, asks, renders.
 //!
 //! Every RPC is three lines in `rpc`: parse the request into a command, ask the hub, render what it says. What can be
-//! long is in `reading`, within the bounds of `admission`. `front` stands before
-//! them and serves the two streams, whose messages travel as the bytes that they are kept as.
+//! long is in `reading`, within the bounds of `admission`. `front` stands before them and serves the two streams, whose
+//! messages travel as the bytes that they are kept as. Messages are measured there too: `announced` says how long one is,
+//! `elsewhere` reads large ones, `oversized` and `skim` those that are too large.
 
 mod admission;
+mod announced;
 mod blame;
+mod elsewhere;
 mod encoded;
 mod front;
 mod hubs;
 mod metadata;
+mod oversized;
 mod parse;
 mod reading;
 mod render;
 mod rpc;
+mod skim;
 mod status;
 mod streams;
 

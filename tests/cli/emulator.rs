@@ -23,6 +23,20 @@ fn the_emulator_says_when_it_is_ready_is_healthy_and_stops_cleanly_when_told_to(
 }
 
 #[test]
+fn the_limits_of_the_service_hold_unless_they_are_switched_off() {
+    let mut emulator = Running::start(&[]);
+    assert!(!emulator.banner.contains("Limits"), "{}", emulator.banner);
+    assert_eq!(emulator.stop("TERM"), 0);
+    for (flags, variables) in
+        [(&["--service-limits", "off"][..], &[][..]), (&[], &[("DTS_SERVICE_LIMITS", "false")])]
+    {
+        let mut emulator = Running::start_with(flags, variables);
+        assert!(emulator.banner.contains("Limits     none"), "{}", emulator.banner);
+        assert_eq!(emulator.stop("TERM"), 0);
+    }
+}
+
+#[test]
 fn an_interrupt_stops_the_emulator_too() {
     assert_eq!(Running::start(&[]).stop("INT"), 0);
 }
@@ -97,6 +111,7 @@ fn an_empty_variable_counts_as_none_and_a_wrong_one_is_named() {
         "DTS_DASHBOARD_PORT",
         "DTS_TASK_HUB_NAMES",
         "DTS_USE_DYNAMIC_TASK_HUBS",
+        "DTS_SERVICE_LIMITS",
         "DTS_EMULATOR_LOG_LEVEL",
         "DTS_EMULATOR_LOG_FORMAT",
         "DTS_READY_FILE",

@@ -56,14 +56,47 @@ async fn a_message_over_the_limit_exhausts_a_resource_and_one_below_does_not() {
 }
 
 #[tokio::test]
-async fn eight_mebibytes_go_in_and_come_back_where_no_limit_is_set() {
-    let emulator = Emulator::start().await.unwrap();
+async fn eight_mebibytes_go_in_and_come_back_where_the_limits_of_the_service_are_off() {
+    let emulator = Emulator::builder().service_limits(false).start().await.unwrap();
     let mut client = connect(&emulator).await.max_decoding_message_size(64 << 20);
     let input = Some("x".repeat(8 << 20));
     let request = wire::CreateInstanceRequest { input: input.clone(), ..start("a", "x") };
     client.start_instance(request).await.unwrap();
     let state = client.get_instance(get("a")).await.unwrap().into_inner().orchestration_state.unwrap();
     assert!(state.input == input);
+    // A worker gets them too, and a list of such instances has one on a page.
+    let request = wire::CreateInstanceRequest { input: input.clone(), ..start("b", "x") };
+    client.start_instance(request).await.unwrap();
+    let work = client.get_work_items(wire::GetWorkItemsRequest::default()).await.unwrap();
+    let turn = work.into_inner().message().await.unwrap().unwrap();
+    assert!(prost::Message::encoded_len(&turn) > 8 << 20);
+    let query = wire::InstanceQuery { fetch_inputs_and_outputs: true, ..Default::default() };
+    let query = wire::QueryInstancesRequest { query: Some(query) };
+    let page = client.query_instances(query).await.unwrap().into_inner();
+    assert_eq!((page.orchestration_state.len(), page.continuation_token.is_some()), (1, true));
+}
+
+#[tokio::test]
+async fn a_work_item_above_the_limit_of_messages_fails_what_it_is_of_though_payloads_may_have_any_size() {
+    let emulator = Emulator::builder().service_limits(false).max_message(5 << 20).start().await.unwrap();
+    let mut client = connect(&emulator).await.max_decoding_message_size(64 << 20);
+    // Each is small enough to be sent; the turn that tells of both is not, as the past cannot be fetched.
+    let input = Some("x".repeat(4 << 20));
+    client
+        .start_instance(wire::CreateInstanceRequest { input: input.clone(), ..start("a", "x") })
+        .await
+        .unwrap();
+    let mut items = client.get_work_items(wire::GetWorkItemsRequest::default()).await.unwrap().into_inner();
+    let completion_token = items.message().await.unwrap().unwrap().completion_token;
+    client
+        .raise_event(wire::RaiseEventRequest { instance_id: "a".into(), name: "e".into(), input })
+        .await
+        .unwrap();
+    let answer = wire::OrchestratorResponse { completion_token, ..Default::default() };
+    client.complete_orchestrator_task(answer).await.unwrap();
+    let ended = client.wait_for_instance_completion(get("a")).await.unwrap().into_inner();
+    let failure = ended.orchestration_state.unwrap().failure_details.unwrap();
+    assert_eq!(failure.error_type, "HistoryTooLarge");
 }
 
 #[tokio::test]

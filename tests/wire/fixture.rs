@@ -142,7 +142,7 @@ impl Hub {
         let hub = hub.map(|name| name.parse().expect("a hub's name is ASCII"));
         TaskHubSidecarServiceClient::with_interceptor(self.channel.clone(), Named(hub))
             .max_decoding_message_size(64 << 20)
-            .max_encoding_message_size(64 << 20)
+            .max_encoding_message_size(usize::MAX)
     }
 
     /// A raw client whose calls end when they are answered: it keeps no deadline of its own, as tonic's channels do.

@@ -122,6 +122,11 @@ impl RawWorker {
         }
     }
 
+    /// The next turn of this instance, if one comes within a while; others are kept for later.
+    pub(crate) async fn turn_within_quiet(&mut self, id: &str) -> Option<Turn> {
+        tokio::time::timeout(QUIET, self.turn_of(id)).await.ok()
+    }
+
     /// The next activity.
     pub(crate) async fn activity(&mut self) -> Activity {
         match self.next(|work| matches!(work, Work::ActivityRequest(_))).await {
@@ -311,6 +316,17 @@ impl Batch {
             other => panic!("no operation: {other:?}"),
         });
         named.collect()
+    }
+
+    /// The inputs of its operations.
+    pub(crate) fn inputs(&self) -> Vec<String> {
+        let requests = self.request.operation_requests.iter();
+        let inputs = requests.map(|event| match event.event_type.as_ref() {
+            Some(EventType::EntityOperationSignaled(signal)) => signal.input.clone(),
+            Some(EventType::EntityOperationCalled(call)) => call.input.clone(),
+            other => panic!("no operation: {other:?}"),
+        });
+        inputs.map(Option::unwrap_or_default).collect()
     }
 
     /// The answer in which every operation has succeeded and the entity has this state, for a test to change.

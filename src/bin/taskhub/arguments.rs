@@ -92,6 +92,9 @@ pub(crate) struct Emulator {
     /// something is purged, and what has begun goes on [default: any number]
     #[arg(long, env = "DTS_MAX_STATE", value_name = "BYTES")]
     pub(crate) max_state: Option<usize>,
+    /// Refuse what is too large for the service in Azure: payloads above 1 MiB, messages above 4 MiB
+    #[arg(long, env = "DTS_SERVICE_LIMITS", default_value = "on", value_name = "on|off", value_parser = truth)]
+    pub(crate) service_limits: Truth,
     /// Least severe log that is written: trace, debug, info, warn, error, off, or .NET's names for them
     #[arg(long, env = "DTS_EMULATOR_LOG_LEVEL", value_name = "LEVEL", value_parser = logging::rust_level)]
     pub(crate) log_level: Option<&'static str>,

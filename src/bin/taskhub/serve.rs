@@ -68,7 +68,8 @@ async fn start(flags: &Flags) -> Result<Emulator, Failure> {
         .port(flags.grpc_port)
         .health_port(flags.http_port)
         .hubs(&flags.task_hubs.0)
-        .dynamic_hubs(flags.dynamic_task_hubs.0);
+        .dynamic_hubs(flags.dynamic_task_hubs.0)
+        .service_limits(flags.service_limits.0);
     let builder = match flags.max_state {
         Some(bytes) => builder.max_state(bytes),
         None => builder,
@@ -104,6 +105,9 @@ fn banner(flags: &Flags, emulator: &Emulator) -> String {
     }
     let dynamic = if flags.dynamic_task_hubs.0 { "others are created on first use" } else { "no others" };
     row("Task hubs", &format!("{} ({dynamic})", flags.task_hubs.0.join(", ")));
+    if !flags.service_limits.0 {
+        row("Limits", "none of the service's; payloads may be larger than in Azure");
+    }
     row("Storage", "in memory, lost on exit");
     row("Connect", &emulator.connection_string());
     text

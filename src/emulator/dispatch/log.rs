@@ -75,6 +75,7 @@ impl Log {
             | Notice::LeaseRanOut { .. }
             | Notice::KillsWorkers { .. }
             | Notice::Skipped { .. }
+            | Notice::TooLarge { .. }
             | Notice::Nonsense { .. } => self.warn(notice, now),
         }
     }
@@ -178,6 +179,10 @@ impl Log {
             Notice::Skipped { id, what } => {
                 tracing::warn!(hub, id = id.as_str(), what, left_out, "a part of an answer was left out");
             }
+            Notice::TooLarge { kind, id, what } => {
+                let (kind, id) = (said(*kind), id.as_str());
+                tracing::warn!(hub, kind, id, what, left_out, "work is too large to be handed out");
+            }
             Notice::Nonsense { kind, id, what } => {
                 let (kind, id) = (said(*kind), id.as_str());
                 tracing::warn!(
@@ -233,6 +238,7 @@ fn cause(notice: &Notice) -> Option<String> {
         Notice::LeaseRanOut { kind, id, .. } => format!("held {} {}", said(*kind), id.as_str()),
         Notice::KillsWorkers { kind, id, .. } => format!("kills {} {}", said(*kind), id.as_str()),
         Notice::Skipped { id, what } => format!("skipped {} {what}", group(id)),
+        Notice::TooLarge { kind, id, .. } => format!("too large {} {}", said(*kind), group(id)),
         Notice::Nonsense { kind, what, .. } => format!("nonsense {} {what}", said(*kind)),
         Notice::InstanceStarted { .. }
         | Notice::InstanceEnded { .. }

@@ -169,6 +169,20 @@ pub enum Command {
     CompleteActivity(Box<wire::ActivityResponse>),
     /// An entity batch's answer (`CompleteEntityTask`). Answered with [`Reply::Done`].
     CompleteBatch(Box<wire::EntityBatchResult>),
+    /// A worker's answer cannot be read, because of its size: what it is about fails by name. Answered with
+    /// [`Reply::Done`].
+    FailWork {
+        /// What kind of work item was answered.
+        kind: WorkKind,
+        /// Its completion token.
+        token: String,
+        /// The instance, where the answer names one: for a worker that sends no token.
+        instance: String,
+        /// The task of an activity, likewise.
+        task: i32,
+        /// What was wrong, and what to do.
+        why: String,
+    },
     /// A worker gives a work item back (`Abandon*`). Answered with [`Reply::Done`].
     Abandon {
         /// What kind of work item it says it has.

@@ -50,7 +50,7 @@ impl Engine {
     }
 
     /// The lease that an answer is about; `None` where the same answer came before.
-    fn turn_lease(&self, answer: &OrchestratorResponse) -> Result<Option<LeaseId>, Refusal> {
+    pub(super) fn turn_lease(&self, answer: &OrchestratorResponse) -> Result<Option<LeaseId>, Refusal> {
         let token = &answer.completion_token;
         let found = if token.is_empty() {
             self.lease_of_turn(&InstanceId::unchecked(answer.instance_id.as_str()))
@@ -211,8 +211,8 @@ impl Engine {
 #[expect(clippy::option_option, reason = "no termination, and one without an output, are two things")]
 pub(super) struct Control {
     pub(super) suspended: bool,
-    terminated: Option<Option<String>>,
-    recurse: bool,
+    pub(super) terminated: Option<Option<String>>,
+    pub(super) recurse: bool,
 }
 
 impl Control {
@@ -220,7 +220,7 @@ impl Control {
         clippy::wildcard_enum_match_arm,
         reason = "these three kinds control an execution, no other does"
     )]
-    fn read(instance: &Instance, consumed: usize) -> Self {
+    pub(super) fn read(instance: &Instance, consumed: usize) -> Self {
         let mut control = Self { suspended: instance.suspended, terminated: None, recurse: false };
         for arrived in instance.inbox.iter().take(consumed) {
             match arrived.kind {

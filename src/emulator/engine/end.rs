@@ -49,7 +49,7 @@ impl Engine {
         let unbegun = !instance.begun && !matches!(instance.stage, Stage::Out(_));
         let event = event::execution_terminated(now, output.clone(), recursive);
         self.deliver(id, Kind::ExecutionTerminated, &event, now);
-        if unbegun {
+        if unbegun || self.reaches_no_worker(id) {
             self.end_by_decree(id, terminated(output, now), recursive, now);
         } else {
             self.await_worker(id, now);

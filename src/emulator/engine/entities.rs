@@ -1,7 +1,7 @@
 //! Brings entities and the rest of the hub together.
 
 use super::Engine;
-use super::command::{Refusal, Reply, WorkKind};
+use super::command::{Refusal, Reply, StreamId, WorkKind};
 use super::entity::{Completion, Decision, LockRequest, Operation, Skipped, Start};
 use super::instance::Stage;
 use super::lease::{Found, Held};
@@ -177,6 +177,17 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
         let token = std::mem::take(&mut answer.completion_token);
+        let too_large = self.limit().on_batch(&mut answer);
+        self.end_batch(token, too_large.map_or(Ok(answer), Err), now)
+    }
+
+    /// Ends a batch with its answer, or because of the size of what it says.
+    pub(super) fn end_batch(
+        &mut self,
+        token: String,
+        answer: Result<wire::EntityBatchResult, wire::TaskFailureDetails>,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
         let lease = match self.leases.find(&token) {
             Found::Live(lease) => lease,
             Found::JustConsumed => return Ok(Reply::Done),
@@ -186,34 +197,46 @@ impl Engine {
             return Err(Refusal::NoSuchWorkItem { token });
         };
         let (id, number) = (id.clone(), *number);
-        self.limit().on_batch(&mut answer);
         let mut decision = Decision::default();
         let ids = &mut self.ids;
         let mut mint = || ids.uuid().to_string();
         // The stream of a batch that waits again has ended: its answer comes late, and still counts.
         let waited = self.entities.is_ready(&id);
-        let completion = self.entities.complete(&id, number, answer, now, &mut mint, &mut decision);
+        let completion = match answer {
+            Ok(answer) => self.entities.complete(&id, number, answer, now, &mut mint, &mut decision),
+            Err(failed) => self.entities.too_large(&id, number, &failed, now, &mut decision),
+        };
+        self.note_answered(lease);
+        let stream = self.consume(lease).flatten();
+        match completion {
+            Completion::Applied | Completion::Stale => self.batch_left(&id, waited),
+            Completion::Retry(_) => {}
+        }
+        self.after_batch(id, completion, decision, stream, now);
+        Ok(Reply::Done)
+    }
+
+    /// Does what follows from the end of a batch; `avoid` gets it again only where no other stream does.
+    pub(super) fn after_batch(
+        &mut self,
+        id: InstanceId,
+        completion: Completion,
+        mut decision: Decision,
+        avoid: Option<StreamId>,
+        now: Timestamp,
+    ) {
         for Skipped(what) in std::mem::take(&mut decision.skipped) {
             self.note(Listening::Warnings, || Notice::Skipped { id: id.clone(), what });
         }
+        self.absorb(decision, now);
         match completion {
-            Completion::Applied | Completion::Stale => {
-                self.batches_given_back.remove(&id);
-                self.note_answered(lease);
-                self.consume(lease);
-                self.batch_left(&id, waited);
-                self.absorb(decision, now);
-            }
+            Completion::Applied | Completion::Stale => drop(self.batches_given_back.remove(&id)),
             Completion::Retry(after) => {
-                self.note_answered(lease);
-                let stream = self.consume(lease).flatten();
-                self.absorb(decision, now);
                 let class = self.batch_class(&id);
-                let waiting = Waiting { work: Work::Batch(id), class, avoid: stream };
+                let waiting = Waiting { work: Work::Batch(id), class, avoid };
                 self.work.put_off(now.plus(after), waiting);
             }
         }
-        Ok(Reply::Done)
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Entity {
     stage: Stage,
     /// The batches as a whole that failed since one ran.
     failed: Option<Failing>,
+    /// How many operations the next batch may have, where one with more made too much.
+    at_most: Option<usize>,
 }
 
 /// A row of batches that failed as a whole.
@@ -96,6 +98,7 @@ impl Entity {
             bytes: 0,
             stage: Stage::Idle,
             failed: None,
+            at_most: None,
         }
     }
 
@@ -144,7 +147,8 @@ impl Entity {
 
     /// Whether the two are the same as far as records tell.
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { id, state, modified, lock, queue, delayed, sent, bytes: _, stage: _, failed: _ } = self;
+        let Self { id, state, modified, lock, queue, delayed, sent, bytes: _, stage: _, failed: _, at_most: _ } =
+            self;
         (id, state, modified, lock, queue, delayed, sent)
             == (
                 &other.id,

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use std::time::Duration;
 
 /// The first delay of work that was given back; it doubles (wire-semantics A.7).
-const FIRST_REST: Duration = Duration::from_millis(100);
+pub(super) const FIRST_REST: Duration = Duration::from_millis(100);
 
 /// Why work comes back.
 #[derive(Debug, Clone, Copy)]
@@ -153,6 +153,12 @@ impl Engine {
             Work::Turn(id) => self.instances.get(id).and_then(|instance| instance.kept_by),
             Work::Activity(..) | Work::Batch(_) => None,
         };
+        if let Work::Turn(id) = &first.work
+            && self.is_long(id)
+        {
+            let id = id.clone();
+            return self.hand_long(class, &id, keeper, now);
+        }
         let avoid = first.avoid;
         let Some(stream) = self.streams.pick(class, named, keeper, avoid) else { return false };
         let Some(Waiting { work, .. }) = self.work.take(class) else { return false };
@@ -195,6 +201,10 @@ impl Engine {
         let (number, token) = self.leases.next();
         let instance = self.instances.get(id)?;
         let item = activity_item(&instance.activities.get(&task)?.request, &token);
+        if item.len() > self.config.item_bytes {
+            self.activity_too_large(id, task, item.len(), now);
+            return None;
+        }
         let execution = instance.execution.clone();
         self.leases.give(stream, Held::Activity { id: id.clone(), execution, task }, now);
         Some((number, item))
@@ -205,8 +215,13 @@ impl Engine {
         // One operation at a time of an entity under suspicion: so the one is found that kills its workers.
         let alone = !self.suspects.are_none() && self.suspects.are_with(&Work::Batch(id.clone()));
         let batch = self.entities.hand_out(id, if alone { 1 } else { self.config.batch })?;
+        let item = batch_item(&batch.request, &token);
+        if item.len() > self.config.item_bytes {
+            self.batch_too_large(id, batch.number, item.len(), now);
+            return None;
+        }
         self.leases.give(stream, Held::Batch { id: id.clone(), number: batch.number }, now);
-        Some((lease, batch_item(&batch.request, &token)))
+        Some((lease, item))
     }
 
     /// Whether an entry of the worklist still stands: its instance may be gone, its activity done.

@@ -172,6 +172,15 @@ pub enum Notice {
         /// What it was, why it could not be done, and what to do.
         what: String,
     },
+    /// A work item is too large for any worker: what it is about has failed because of it, or stays as it was.
+    TooLarge {
+        /// The kind of work.
+        kind: WorkKind,
+        /// The instance or entity.
+        id: InstanceId,
+        /// How large it is, how large it may be, and what to do.
+        what: String,
+    },
     /// A worker's answer makes no sense: what it is about has failed because of it.
     Nonsense {
         /// The kind of work.
@@ -201,6 +210,7 @@ impl Notice {
             | Self::LeaseRanOut { .. }
             | Self::KillsWorkers { .. }
             | Self::Skipped { .. }
+            | Self::TooLarge { .. }
             | Self::Nonsense { .. } => Listening::Warnings,
         }
     }

@@ -75,11 +75,7 @@ impl Engine {
         });
         let Some((started, history)) = rewritten else {
             self.note_not_rewound(turn);
-            self.put(Record::RewindRefused { id: id.clone(), at: now });
-            // A parent that was rewound with it waits for it again.
-            if let Some(end) = self.instances.get(id).and_then(|instance| instance.end.clone()) {
-                self.after_end(id, &end, false);
-            }
+            self.refuse_rewind(id, now);
             return;
         };
         let execution = execution_of(&started);

@@ -50,7 +50,7 @@ pub(super) struct Bounds {
 
 /// Where a stream stands among those with room: the one that holds the fewest items is next, then the one that waited
 /// longest. A worker that answers is so preferred to one that only keeps what it gets.
-type Place = (usize, u64, StreamId);
+pub(super) type Place = (usize, u64, StreamId);
 
 pub(super) type PartyId = u32;
 
@@ -149,6 +149,17 @@ impl Streams {
     /// Whether any connected worker is willing to run a class, with or without room for it.
     pub(super) fn anyone_takes(&mut self, id: ClassId, class: &Class) -> bool {
         !self.matching.willing(id, class).is_empty()
+    }
+
+    /// Every connected worker that is willing to run a class, and where it stands if it has room.
+    pub(super) fn takers(&mut self, id: ClassId, class: &Class) -> Vec<(StreamId, &Stream, Option<Place>)> {
+        let (kind, backlog) = (class.kind, self.bounds.backlog);
+        let willing = self.matching.willing(id, class).to_vec();
+        let takers = self.all.iter().filter(|(_, stream)| willing.contains(&stream.party));
+        let place = |id: StreamId, stream: &Stream| {
+            stream.has_room(kind, backlog).then(|| stream.place(kind, id))
+        };
+        takers.map(|(id, stream)| (*id, stream, place(*id, stream))).collect()
     }
 
     /// The stream that gets the next piece of a class: `keeper` where it can, otherwise the one that holds the fewest,

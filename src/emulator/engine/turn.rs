@@ -26,6 +26,9 @@ mod field {
 /// The property that tells our own worker how many past events were left out because it has them.
 pub(super) const PAST: &str = "taskhub.past";
 
+/// How many bytes of a turn are kept free for what is neither past nor news: ids, a token, trace contexts.
+const ENVELOPE: usize = 64 << 10;
+
 /// How an instance's past travels to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Past {
@@ -55,24 +58,34 @@ impl Engine {
         let instance = self.instances.get(id)?;
         // The orchestrator's clock: never before that of the turn before.
         let at = now.max(instance.clock);
-        let most = self.config.turn_bytes;
+        let (most, item_bytes) = (self.config.turn_bytes, self.config.item_bytes);
         let past_len = instance.history.framed().len();
-        let past = if instance.rewinding.is_some() || instance.history.len() == 0 {
+        // A rewind is told no other news; it goes as a whole wherever it fits.
+        let is_long = match &instance.rewinding {
+            Some(_) => past_len > item_bytes.saturating_sub(ENVELOPE),
+            None => past_len + inbox_len(instance, most) > most,
+        };
+        let past = if instance.history.len() == 0 {
             Past::Embedded
-        } else if offer.sticky && instance.kept_by == Some(stream) {
+        } else if instance.rewinding.is_none() && offer.sticky && instance.kept_by == Some(stream) {
             Past::Kept
-        } else if offer.history_streaming && past_len + inbox_len(instance, most) > most {
+        } else if offer.history_streaming && is_long {
             Past::Streamed
         } else {
             Past::Embedded
         };
         let room = match past {
-            // A past that is too long for a worker that cannot fetch it is sent all the same: there is no other way.
-            Past::Embedded => most.saturating_sub(past_len),
+            // New events have all the room that the past leaves: few at a time, they would come with all of it every time.
+            Past::Embedded => item_bytes.saturating_sub(ENVELOPE + past_len).min(most),
             Past::Streamed | Past::Kept => most,
         };
         let news = News::of(instance, room);
         let item = turn_item(id, instance, at, past, &news, &token);
+        if item.len() > item_bytes {
+            let bytes = item.len();
+            self.turn_too_large(id, bytes, now);
+            return None;
+        }
         let held = Turn {
             id: id.clone(),
             execution: instance.execution.clone(),
@@ -84,6 +97,15 @@ impl Engine {
         self.leases.give(stream, Held::Turn(held), now);
         Some((number, item))
     }
+}
+
+/// About how many bytes the smallest turn of an instance has whose past travels in it.
+pub(super) fn least_len(instance: &Instance) -> usize {
+    let first = match &instance.rewinding {
+        Some(rewinding) => Some(&rewinding.event),
+        None => instance.inbox.front().map(|arrived| &arrived.event),
+    };
+    instance.history.framed().len() + ENVELOPE + first.map_or(0, |event| framed_len(event.len()))
 }
 
 /// What of an inbox a turn covers, and what of that its worker is told.

@@ -1,13 +1,16 @@
-//! Stands before the service: serves the two streams, and tells HTTP/1.1 clients where they are.
+//! Stands before the service: holds messages to their limit, serves the two streams, and tells HTTP/1.1 clients where they
+//! are.
 
-use super::Service;
-use super::blame;
+use super::announced::Announced;
 use super::encoded::Encoded;
+use super::oversized::{self, Completion};
 use super::reading::Chunks;
 use super::streams::WorkItems;
+use super::{Service, blame, elsewhere};
 use crate::emulator::dispatch::Partings;
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarServiceServer};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -23,17 +26,23 @@ const WORK_ITEMS: &str = "/TaskHubSidecarService/GetWorkItems";
 const HISTORY: &str = "/TaskHubSidecarService/StreamInstanceHistory";
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
+/// What answers calls.
+#[derive(Clone)]
+struct Calls {
+    service: Service,
+    generated: TaskHubSidecarServiceServer<Service>,
+    max_message: usize,
+    /// What the connection says about its end.
+    partings: Arc<Partings>,
+}
+
 /// What a connection talks to.
 #[derive(Clone)]
 pub(in crate::emulator) struct Front<H> {
-    service: Service,
-    generated: TaskHubSidecarServiceServer<Service>,
+    calls: Calls,
     health: H,
-    max_message: usize,
     /// Said to HTTP/1.1 clients: where health is.
     hint: Arc<str>,
-    /// What the connection says about its end.
-    partings: Arc<Partings>,
 }
 
 impl<H> Front<H>
@@ -46,21 +55,19 @@ where
 {
     pub(in crate::emulator) fn new(service: Service, health: H, max_message: usize, hint: &str) -> Self {
         let generated = generated(service.clone(), max_message);
-        let partings = Arc::default();
-        Self { service, generated, health, max_message, hint: hint.into(), partings }
-    }
-
-    fn grpc<T: prost::Message + Default + Send + 'static>(&self) -> Grpc<Encoded<T>> {
-        Grpc::new(Encoded::default()).apply_max_message_size_config(Some(self.max_message), Some(usize::MAX))
+        let calls = Calls { service, generated, max_message, partings: Arc::default() };
+        Self { calls, health, hint: hint.into() }
     }
 }
 
 impl<H: Clone> Front<H> {
     /// The same for one more connection, with bounds of its own. It says about its end what `partings` keep.
     pub(in crate::emulator) fn over(&self, partings: Arc<Partings>) -> Self {
-        let admission = self.service.admission.of_connection();
-        let service = Service { admission, ..self.service.clone() };
-        Self { generated: generated(service.clone(), self.max_message), service, partings, ..self.clone() }
+        let admission = self.calls.service.admission.of_connection();
+        let service = Service { admission, ..self.calls.service.clone() };
+        let max_message = self.calls.max_message;
+        let calls = Calls { generated: generated(service.clone(), max_message), service, max_message, partings };
+        Self { calls, ..self.clone() }
     }
 }
 
@@ -81,26 +88,68 @@ where
             let answer = not_grpc(&self.hint);
             return Box::pin(std::future::ready(Ok(answer)));
         }
+        if request.uri().path().starts_with(HEALTH) {
+            let mut health = self.health.clone();
+            return Box::pin(async move { health.call(request).await });
+        }
+        let front = self.calls.clone();
+        Box::pin(async move { Ok(front.answer(request).await) })
+    }
+}
+
+impl Calls {
+    /// Answers a call, once it is known how long its message is.
+    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let body = Announced::read(body).await;
+        let length = body.length().unwrap_or_default();
+        if length > self.max_message {
+            return match Completion::at(parts.uri.path()) {
+                Some(completion) => match oversized::skim(completion, body, self.max_message).await {
+                    Ok((oversized, small)) => {
+                        let mut request = Request::from_parts(parts, small);
+                        request.extensions_mut().insert(oversized);
+                        self.call(request).await
+                    }
+                    Err(status) => status.into_http(),
+                },
+                None => oversized::refusal(length, self.max_message).into_http(),
+            };
+        }
+        if length > elsewhere::LARGE {
+            let request = Request::from_parts(parts, body.gather().await);
+            return elsewhere::begin(move || self.call(request)).await;
+        }
+        self.call(Request::from_parts(parts, body)).await
+    }
+
+    fn call<B>(self, request: Request<B>) -> BoxFuture<'static, Response<Body>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    {
         match request.uri().path() {
             WORK_ITEMS => {
-                let (mut grpc, items) =
-                    (self.grpc(), ServeWorkItems(self.service.clone(), self.partings.clone()));
-                Box::pin(async move { Ok(blame::sender(grpc.server_streaming(items, request).await)) })
+                let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service, self.partings));
+                Box::pin(async move { blame::sender(grpc.server_streaming(items, request).await) })
             }
             HISTORY => {
-                let (mut grpc, history) = (self.grpc(), ServeHistory(self.service.clone()));
-                Box::pin(async move { Ok(blame::sender(grpc.server_streaming(history, request).await)) })
-            }
-            path if path.starts_with(HEALTH) => {
-                let mut health = self.health.clone();
-                Box::pin(async move { health.call(request).await })
+                let (mut grpc, history) = (self.grpc(), ServeHistory(self.service));
+                Box::pin(async move { blame::sender(grpc.server_streaming(history, request).await) })
             }
             _ => {
-                let mut generated = self.generated.clone();
+                let mut generated = self.generated;
                 let answered = generated.call(request);
-                Box::pin(async move { answered.await.map(blame::sender) })
+                Box::pin(async move {
+                    let Ok(response) = answered.await;
+                    blame::sender(response)
+                })
             }
         }
+    }
+
+    fn grpc<T: prost::Message + Default + Send + 'static>(&self) -> Grpc<Encoded<T>> {
+        Grpc::new(Encoded::default()).apply_max_message_size_config(Some(self.max_message), Some(usize::MAX))
     }
 }
 

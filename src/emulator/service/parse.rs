@@ -3,7 +3,7 @@
 use super::Service;
 use super::metadata::Sdk;
 use crate::emulator::engine::command::{Command, EntityQuery, ListIds, PurgeTarget, Query, Refusal};
-use crate::emulator::engine::limit::Limit;
+use crate::emulator::engine::limit::{self, Limit};
 use crate::model::{InstanceId, Statuses, Timestamp};
 use crate::wire::{self, purge_instances_request::Request as Target};
 
@@ -40,9 +40,18 @@ impl Service {
         Limit(self.max_payload).why_not(what, payload).map_or(Ok(()), |wrong| Err(invalid(wrong)))
     }
 
+    /// Holds the reason of a suspension, a resumption or a rewind to the limit.
+    pub(super) fn reason(&self, reason: Option<&String>) -> Result<(), Refusal> {
+        self.payload("reason", reason)
+    }
+
     pub(super) fn parse_start(&self, request: wire::CreateInstanceRequest) -> Parsed {
         self.capacity.check()?;
         self.payload("input", request.input.as_ref())?;
+        bounded(limit::name("orchestration's name", &request.name))?;
+        bounded(limit::name("version", request.version.as_deref().unwrap_or_default()))?;
+        bounded(limit::name("execution id", request.execution_id.as_deref().unwrap_or_default()))?;
+        bounded(limit::tags(&request.tags))?;
         let id = match request.instance_id.as_str() {
             "" => None,
             id => Some(InstanceId::parse(id)?),
@@ -53,6 +62,7 @@ impl Service {
     pub(super) fn parse_raise(&self, request: wire::RaiseEventRequest) -> Parsed {
         self.capacity.check()?;
         self.payload("event's data", request.input.as_ref())?;
+        bounded(limit::name("event's name", &request.name))?;
         let id = InstanceId::unchecked(request.instance_id);
         Ok(Command::Raise { id, name: request.name, input: request.input })
     }
@@ -69,6 +79,7 @@ impl Service {
     pub(super) fn parse_signal(&self, request: wire::SignalEntityRequest) -> Parsed {
         self.capacity.check()?;
         self.payload("input", request.input.as_ref())?;
+        bounded(limit::name("operation's name", &request.name))?;
         Ok(Command::SignalEntity {
             id: InstanceId::parse_entity(&request.instance_id)?,
             operation: request.name,
@@ -77,6 +88,11 @@ impl Service {
             at: request.scheduled_time,
         })
     }
+}
+
+/// Turns what is wrong into a refusal.
+fn bounded(wrong: Option<String>) -> Result<(), Refusal> {
+    wrong.map_or(Ok(()), |wrong| Err(invalid(wrong)))
 }
 
 pub(super) fn get(request: wire::GetInstanceRequest) -> Command {

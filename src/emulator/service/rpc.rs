@@ -1,6 +1,7 @@
 //! Answers every RPC: parse, ask, render.
 
 use super::metadata::Sdk;
+use super::oversized::Oversized;
 use super::{Service, metadata, parse, render};
 use crate::emulator::dispatch::Handle;
 use crate::emulator::engine::command::{Command, PurgeTarget, Refusal, Reply, Until, WorkKind};
@@ -66,6 +67,11 @@ impl Service {
     }
 }
 
+/// Whether a completion was too large to be read.
+fn oversized<T>(request: &Request<T>) -> Option<Oversized> {
+    request.extensions().get().copied()
+}
+
 /// Parses where nothing can be wrong.
 fn sure<T>(parse: impl FnOnce(T) -> Command) -> impl FnOnce(T) -> Result<Command, Refusal> {
     |request| Ok(parse(request))
@@ -97,11 +103,11 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::RewindInstanceRequest>,
     ) -> Answered<wire::RewindInstanceResponse> {
-        let parse = |request: wire::RewindInstanceRequest| Command::Rewind {
-            id: InstanceId::unchecked(request.instance_id),
-            reason: request.reason,
+        let parse = |request: wire::RewindInstanceRequest| {
+            self.reason(request.reason.as_ref())?;
+            Ok(Command::Rewind { id: InstanceId::unchecked(request.instance_id), reason: request.reason })
         };
-        render::done(self.ask(request, sure(parse)).await?, wire::RewindInstanceResponse {})
+        render::done(self.ask(request, parse).await?, wire::RewindInstanceResponse {})
     }
 
     async fn restart_instance(
@@ -151,19 +157,19 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::SuspendRequest>,
     ) -> Answered<wire::SuspendResponse> {
-        let parse = |request: wire::SuspendRequest| Command::Suspend {
-            id: InstanceId::unchecked(request.instance_id),
-            reason: request.reason,
+        let parse = |request: wire::SuspendRequest| {
+            self.reason(request.reason.as_ref())?;
+            Ok(Command::Suspend { id: InstanceId::unchecked(request.instance_id), reason: request.reason })
         };
-        render::done(self.ask(request, sure(parse)).await?, wire::SuspendResponse {})
+        render::done(self.ask(request, parse).await?, wire::SuspendResponse {})
     }
 
     async fn resume_instance(&self, request: Request<wire::ResumeRequest>) -> Answered<wire::ResumeResponse> {
-        let parse = |request: wire::ResumeRequest| Command::Resume {
-            id: InstanceId::unchecked(request.instance_id),
-            reason: request.reason,
+        let parse = |request: wire::ResumeRequest| {
+            self.reason(request.reason.as_ref())?;
+            Ok(Command::Resume { id: InstanceId::unchecked(request.instance_id), reason: request.reason })
         };
-        render::done(self.ask(request, sure(parse)).await?, wire::ResumeResponse {})
+        render::done(self.ask(request, parse).await?, wire::ResumeResponse {})
     }
 
     async fn query_instances(
@@ -207,21 +213,41 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::ActivityResponse>,
     ) -> Answered<wire::CompleteTaskResponse> {
-        self.complete(request, |answer| Command::CompleteActivity(Box::new(answer))).await
+        let oversized = oversized(&request);
+        let parse = |answer: wire::ActivityResponse| match oversized {
+            None => Command::CompleteActivity(Box::new(answer)),
+            Some(oversized) => {
+                let wire::ActivityResponse { completion_token, instance_id, task_id, .. } = answer;
+                oversized.fails(WorkKind::Activity, completion_token, instance_id, task_id)
+            }
+        };
+        self.complete(request, parse).await
     }
 
     async fn complete_orchestrator_task(
         &self,
         request: Request<wire::OrchestratorResponse>,
     ) -> Answered<wire::CompleteTaskResponse> {
-        self.complete(request, |answer| Command::CompleteTurn(Box::new(answer))).await
+        let oversized = oversized(&request);
+        let parse = |answer: wire::OrchestratorResponse| match oversized {
+            None => Command::CompleteTurn(Box::new(answer)),
+            Some(oversized) => {
+                oversized.fails(WorkKind::Turn, answer.completion_token, answer.instance_id, 0)
+            }
+        };
+        self.complete(request, parse).await
     }
 
     async fn complete_entity_task(
         &self,
         request: Request<wire::EntityBatchResult>,
     ) -> Answered<wire::CompleteTaskResponse> {
-        self.complete(request, |answer| Command::CompleteBatch(Box::new(answer))).await
+        let oversized = oversized(&request);
+        let parse = |answer: wire::EntityBatchResult| match oversized {
+            None => Command::CompleteBatch(Box::new(answer)),
+            Some(oversized) => oversized.fails(WorkKind::Batch, answer.completion_token, String::new(), 0),
+        };
+        self.complete(request, parse).await
     }
 
     type StreamInstanceHistoryStream = tokio_stream::Empty<Result<wire::HistoryChunk, Status>>;

@@ -216,6 +216,35 @@ impl Entities {
     }
 }
 
+impl Entities {
+    /// A batch is too large to be handed out, or what it has left is too large to be kept. Which of its operations it is
+    /// that makes too much shows when fewer are handed out at a time; one that is alone in its batch fails, or is left out
+    /// where it is a signal. The state stays as it was.
+    pub fn too_large(
+        &mut self,
+        id: &InstanceId,
+        number: u64,
+        failed: &wire::TaskFailureDetails,
+        now: Timestamp,
+        decision: &mut Decision,
+    ) -> Completion {
+        let Some(operations) = self.out(id, number) else { return Completion::Stale };
+        let Some(entity) = self.all.get_mut(id) else { return Completion::Stale };
+        if let [only] = &operations[..] {
+            let state = entity.state.clone();
+            if only.awaited().is_none() {
+                decision.skipped.push(Skipped(format!("a signal: {}", failed.error_message)));
+            }
+            answer_call(only, Err(failed.clone()), now, decision);
+            self.done(id, 1, state, now, decision);
+            Completion::Applied
+        } else {
+            entity.at_most = Some(operations.len() / 2);
+            self.retry(id, number, Duration::ZERO)
+        }
+    }
+}
+
 /// Tells the caller of an operation what came of it; a signal has none.
 pub(super) fn answer_call(
     operation: &Operation,

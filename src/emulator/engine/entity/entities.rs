@@ -143,7 +143,7 @@ impl Entities {
         let entity = self.all.get_mut(id).filter(|entity| entity.is_ready())?;
         let mut room = MOST_BYTES.saturating_sub(entity.state.as_ref().map_or(0, String::len));
         let mut operation_requests = Vec::new();
-        for operation in entity.eligible().take(at_most.max(1)) {
+        for operation in entity.eligible().take(entity.at_most.unwrap_or(at_most).min(at_most).max(1)) {
             let size = operation.request().encoded_len();
             if size > room && !operation_requests.is_empty() {
                 break;
@@ -394,6 +394,7 @@ impl Entities {
         self.change(id, Change::Done { operations, state }, now, decision);
         if let Some(entity) = self.all.get_mut(id) {
             entity.failed = None;
+            entity.at_most = None;
         }
         self.settle(id.clone(), now, decision);
     }

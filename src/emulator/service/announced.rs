@@ -1,0 +1,141 @@
+//! Reads how long a message says it is, before anything of it is gathered.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What stands before a message: whether it is compressed, and its length.
+pub(super) const HEADER: usize = 5;
+
+/// The body of a request whose beginning has been looked at.
+#[derive(Debug)]
+pub(super) struct Announced<B: Body> {
+    ahead: Option<Result<Bytes, B::Error>>,
+    rest: B,
+    length: Option<usize>,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Announced<B> {
+    /// Waits for the first bytes of a request.
+    pub(super) async fn read(mut rest: B) -> Self {
+        let mut begun = Bytes::new();
+        while begun.len() < HEADER {
+            match next(&mut rest).await {
+                // Nearly always all of it comes at once, and nothing is copied.
+                Some(Ok(data)) if begun.is_empty() => begun = data,
+                Some(Ok(data)) => {
+                    let mut joined = BytesMut::from(begun);
+                    joined.extend_from_slice(&data);
+                    begun = joined.freeze();
+                }
+                Some(Err(error)) => return Self { ahead: Some(Err(error)), rest, length: None },
+                None => break,
+            }
+        }
+        let length = match *begun {
+            // One that is compressed is refused further on, whatever its length.
+            [0, a, b, c, d, ..] => usize::try_from(u32::from_be_bytes([a, b, c, d])).ok(),
+            _ => None,
+        };
+        Self { ahead: (!begun.is_empty()).then_some(Ok(begun)), rest, length }
+    }
+
+    /// How many bytes the first message has, if it says so.
+    pub(super) fn length(&self) -> Option<usize> {
+        self.length
+    }
+
+    /// The next bytes, the header first; `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, B::Error>> {
+        match self.ahead.take() {
+            Some(ahead) => Some(ahead),
+            None => next(&mut self.rest).await,
+        }
+    }
+
+    /// Waits for all of it.
+    pub(super) async fn gather(mut self) -> Gathered<B::Error> {
+        let mut parts = VecDeque::new();
+        while let Some(part) = self.next().await {
+            let failed = part.is_err();
+            parts.push_back(part);
+            if failed {
+                break;
+            }
+        }
+        Gathered(parts)
+    }
+}
+
+/// The next bytes of a body; what a request says after its message is of no meaning.
+async fn next<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Result<Bytes, B::Error>> {
+    loop {
+        match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await? {
+            Ok(frame) => {
+                if let Ok(data) = frame.into_data()
+                    && data.has_remaining()
+                {
+                    return Some(Ok(data));
+                }
+            }
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Announced<B>
+where
+    B::Error: Unpin,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.ahead.take() {
+            Some(ahead) => Poll::Ready(Some(ahead.map(Frame::data))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ahead.is_none() && self.rest.is_end_stream()
+    }
+}
+
+/// A request that is all there.
+#[derive(Debug)]
+pub(super) struct Gathered<E>(VecDeque<Result<Bytes, E>>);
+
+impl<E> Gathered<E> {
+    /// A request of one message.
+    pub(super) fn of(message: &[u8]) -> Self {
+        let mut framed = BytesMut::with_capacity(HEADER + message.len());
+        framed.extend_from_slice(&[0]);
+        framed.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
+        framed.extend_from_slice(message);
+        Self(VecDeque::from([Ok(framed.freeze())]))
+    }
+}
+
+impl<E: Unpin> Body for Gathered<E> {
+    type Data = Bytes;
+    type Error = E;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        Poll::Ready(self.0.pop_front().map(|part| part.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

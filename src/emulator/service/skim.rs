@@ -1,0 +1,259 @@
+//! Reads the small fields of a message that is too large to be read as a whole.
+//!
+//! A completion that is refused comes again for ever, and what it is about is named by its token alone. So a completion of
+//! any length is read as it comes: the fields that name its work are kept, everything else is passed over, and no more
+//! than a few kilobytes are in memory.
+
+use std::collections::BTreeMap;
+
+/// The longest field that is kept, in bytes: tokens and ids are far shorter.
+const LONGEST: u64 = 8 << 10;
+
+/// What is wrong with bytes that are no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message is not one: {0}")]
+pub(super) struct NoMessage(&'static str);
+
+/// Where in a message the next byte is.
+#[derive(Debug)]
+enum At {
+    /// In the number and type of a field.
+    Key(Varint),
+    /// In the value of a field that is a number.
+    Number { key: u64, value: Varint },
+    /// In the length of a field.
+    Length { key: u64, length: Varint },
+    /// In a field that is passed over; so many bytes of it are left.
+    Skipped(u64),
+    /// In a field that is kept.
+    Kept { key: u64, left: u64, body: Vec<u8> },
+}
+
+/// A number of one to ten bytes that has come in part.
+#[derive(Debug, Default, Clone, Copy)]
+struct Varint {
+    value: u64,
+    bits: u32,
+}
+
+impl Varint {
+    /// Takes a byte; whether it was the last.
+    fn take(&mut self, byte: u8) -> Result<bool, NoMessage> {
+        if self.bits >= 64 {
+            return Err(NoMessage("a number has more than ten bytes"));
+        }
+        self.value |= u64::from(byte & 0x7f) << self.bits;
+        self.bits += 7;
+        Ok(byte & 0x80 == 0)
+    }
+}
+
+/// Reads a message piece by piece.
+#[derive(Debug)]
+pub(super) struct Skimmer {
+    wanted: &'static [u64],
+    at: At,
+    /// Groups that are open: what is in one is no field of the message.
+    depth: u32,
+    /// By number and type, each field as it is encoded: the last of a number is the one that counts.
+    kept: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Skimmer {
+    /// Keeps the fields of these numbers.
+    pub(super) fn new(wanted: &'static [u64]) -> Self {
+        Self { wanted, at: At::Key(Varint::default()), depth: 0, kept: BTreeMap::new() }
+    }
+
+    /// Reads the next piece.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMessage`] where the bytes are no message.
+    pub(super) fn read(&mut self, mut piece: &[u8]) -> Result<(), NoMessage> {
+        while !piece.is_empty() {
+            match &mut self.at {
+                At::Skipped(left) => {
+                    let here = (*left).min(piece.len() as u64);
+                    piece = piece.get(usize::try_from(here).unwrap_or(usize::MAX)..).unwrap_or_default();
+                    *left -= here;
+                    if *left == 0 {
+                        self.at = At::Key(Varint::default());
+                    }
+                }
+                At::Kept { key, left, body } => {
+                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
+                    let (taken, rest) = piece.split_at(here);
+                    body.extend_from_slice(taken);
+                    *left -= here as u64;
+                    piece = rest;
+                    if *left == 0 {
+                        let (key, body) = (*key, std::mem::take(body));
+                        self.keep(key, &body);
+                    }
+                }
+                At::Key(_) | At::Number { .. } | At::Length { .. } => {
+                    let (byte, rest) = (piece[0], &piece[1..]);
+                    piece = rest;
+                    self.step(byte)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was kept, as a message of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMessage`] where the last piece ended in the middle of a field.
+    pub(super) fn end(self) -> Result<Vec<u8>, NoMessage> {
+        match self.at {
+            At::Key(Varint { bits: 0, .. }) if self.depth == 0 => {
+                Ok(self.kept.into_values().flatten().collect())
+            }
+            At::Key(_) | At::Number { .. } | At::Length { .. } | At::Skipped(_) | At::Kept { .. } => {
+                Err(NoMessage("it ends in the middle of a field"))
+            }
+        }
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), NoMessage> {
+        match &mut self.at {
+            At::Key(varint) => {
+                if varint.take(byte)? {
+                    let key = varint.value;
+                    self.at = self.field(key)?;
+                }
+            }
+            At::Number { key, value } => {
+                if value.take(byte)? {
+                    let (key, value) = (*key, value.value);
+                    if self.is_wanted(key) {
+                        let mut field = Vec::new();
+                        prost::encoding::encode_varint(key, &mut field);
+                        prost::encoding::encode_varint(value, &mut field);
+                        self.kept.insert(key, field);
+                    }
+                    self.at = At::Key(Varint::default());
+                }
+            }
+            At::Length { key, length } => {
+                if length.take(byte)? {
+                    let (key, length) = (*key, length.value);
+                    self.at = match length {
+                        0 => {
+                            self.kept.remove(&key);
+                            At::Key(Varint::default())
+                        }
+                        _ if length <= LONGEST && self.is_wanted(key) => {
+                            At::Kept { key, left: length, body: Vec::new() }
+                        }
+                        _ => At::Skipped(length),
+                    };
+                }
+            }
+            At::Skipped(_) | At::Kept { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, key: u64) -> bool {
+        self.depth == 0 && self.wanted.contains(&(key >> 3))
+    }
+
+    /// What comes after the number and type of a field.
+    fn field(&mut self, key: u64) -> Result<At, NoMessage> {
+        Ok(match key & 7 {
+            0 => At::Number { key, value: Varint::default() },
+            1 => At::Skipped(8),
+            2 => At::Length { key, length: Varint::default() },
+            3 => {
+                self.depth += 1;
+                At::Key(Varint::default())
+            }
+            4 => {
+                self.depth = self.depth.checked_sub(1).ok_or(NoMessage("a group ends that has not begun"))?;
+                At::Key(Varint::default())
+            }
+            5 => At::Skipped(4),
+            _ => return Err(NoMessage("a field is of no known type")),
+        })
+    }
+
+    fn keep(&mut self, key: u64, body: &[u8]) {
+        let mut field = Vec::with_capacity(body.len() + 8);
+        prost::encoding::encode_varint(key, &mut field);
+        prost::encoding::encode_varint(body.len() as u64, &mut field);
+        field.extend_from_slice(body);
+        self.kept.insert(key, field);
+        self.at = At::Key(Varint::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire;
+    use prost::Message as _;
+
+    fn skim(message: &[u8], piece: usize) -> Result<Vec<u8>, NoMessage> {
+        let mut skimmer = Skimmer::new(&[1, 2, 5]);
+        for piece in message.chunks(piece) {
+            skimmer.read(piece)?;
+        }
+        skimmer.end()
+    }
+
+    #[test]
+    fn what_names_the_work_is_kept_and_all_else_is_passed_over_however_it_comes() {
+        let small = wire::ActivityResponse {
+            instance_id: "i".repeat(300),
+            task_id: -7,
+            completion_token: "token".into(),
+            ..Default::default()
+        };
+        let failure_details =
+            Some(wire::TaskFailureDetails { error_message: "m".repeat(70_000), ..Default::default() });
+        let result = Some("r".repeat(100_000));
+        let large = wire::ActivityResponse { result, failure_details, ..small.clone() }.encode_to_vec();
+        for piece in [1, 2, 3, 7, 4_096, large.len()] {
+            let kept = skim(&large, piece).unwrap();
+            assert!(kept.len() < 400);
+            assert_eq!(wire::ActivityResponse::decode(&*kept).unwrap(), small);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_by_what_is_wanted_and_not_by_what_comes() {
+        let mut skimmer = Skimmer::new(&[1, 2, 5]);
+        for number in 0..100_000_u32 {
+            let again = wire::ActivityResponse {
+                instance_id: format!("{number}"),
+                task_id: 1,
+                completion_token: "t".repeat(9_000),
+                ..Default::default()
+            };
+            skimmer.read(&again.encode_to_vec()).unwrap();
+        }
+        let kept = wire::ActivityResponse::decode(&*skimmer.end().unwrap()).unwrap();
+        assert_eq!((kept.instance_id.as_str(), kept.task_id), ("99999", 1), "the last one counts");
+        assert_eq!(kept.completion_token, "", "no token is that long");
+    }
+
+    #[test]
+    fn what_is_in_a_group_is_no_field_of_the_message() {
+        // Group 9 with a field 5 in it, then the field 5 of the message, a fixed64 and a fixed32.
+        let mut message = vec![0x4b, 0x2a, 1, b'x', 0x4c, 0x2a, 1, b'y'];
+        message.extend([0x31, 0, 0, 0, 0, 0, 0, 0, 0, 0x3d, 0, 0, 0, 0]);
+        let kept = skim(&message, 1).unwrap();
+        assert_eq!(wire::ActivityResponse::decode(&*kept).unwrap().completion_token, "y");
+    }
+
+    #[test]
+    fn what_is_no_message_is_called_so() {
+        for senseless in [&[0x2a, 5, b'x'][..], &[0x80], &[0xff; 11], &[0x4c], &[0x4b], &[0x2f, 0]] {
+            assert!(skim(senseless, 1).is_err(), "{senseless:?}");
+        }
+    }
+}
