@@ -122,6 +122,22 @@ async fn a_python_worker_and_a_python_client_find_a_scheduler() {
 }
 
 #[tokio::test]
+async fn a_python_worker_is_sent_what_it_can_take_and_fails_by_name_what_it_cannot() {
+    let emulator = Emulator::start().await.expect("the emulator starts");
+    let Some(program) = found("TASKHUB_PYTHON", "target/interop/venv/bin/python", "Python") else { return };
+    let mut command = Command::new(program);
+    command.arg(here("tests/interop/large.py")).arg(address(&emulator));
+    held(
+        &told_by(command).await,
+        &[
+            "a history of 20,000 events",
+            "a history of 8,000 results of 600 bytes",
+            "a turn that asks for 8,000 activities with 600 bytes each",
+        ],
+    );
+}
+
+#[tokio::test]
 async fn a_javascript_worker_and_a_javascript_client_find_a_scheduler() {
     let emulator = Emulator::start().await.expect("the emulator starts");
     let Some(command) = javascript(&emulator) else { return };
