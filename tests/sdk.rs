@@ -17,6 +17,8 @@ mod limit;
 mod log;
 #[path = "sdk/scheduler.rs"]
 mod scheduler;
+#[path = "sdk/silent.rs"]
+mod silent;
 #[path = "sdk/stalled.rs"]
 mod stalled;
 #[path = "sdk/together.rs"]

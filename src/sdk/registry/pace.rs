@@ -6,7 +6,7 @@ use std::time::Duration;
 /// An activity that kept its thread for less was quick.
 const QUICK: Duration = Duration::from_micros(500);
 /// How many quick runs are remembered at most.
-const MEMORY: i32 = 64;
+const MEMORY: i32 = 2 * SLOW - 1;
 /// How many quick runs a slow one outweighs: where there were as many, the system may have interrupted it, and it is
 /// forgiven; a second one soon after is not.
 const SLOW: i32 = 32;
