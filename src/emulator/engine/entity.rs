@@ -147,8 +147,19 @@ impl Entity {
 
     /// Whether the two are the same as far as records tell.
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { id, state, modified, lock, queue, delayed, sent, bytes: _, stage: _, failed: _, at_most: _ } =
-            self;
+        let Self {
+            id,
+            state,
+            modified,
+            lock,
+            queue,
+            delayed,
+            sent,
+            bytes: _,
+            stage: _,
+            failed: _,
+            at_most: _,
+        } = self;
         (id, state, modified, lock, queue, delayed, sent)
             == (
                 &other.id,

@@ -156,9 +156,8 @@ impl Streams {
         let (kind, backlog) = (class.kind, self.bounds.backlog);
         let willing = self.matching.willing(id, class).to_vec();
         let takers = self.all.iter().filter(|(_, stream)| willing.contains(&stream.party));
-        let place = |id: StreamId, stream: &Stream| {
-            stream.has_room(kind, backlog).then(|| stream.place(kind, id))
-        };
+        let place =
+            |id: StreamId, stream: &Stream| stream.has_room(kind, backlog).then(|| stream.place(kind, id));
         takers.map(|(id, stream)| (*id, stream, place(*id, stream))).collect()
     }
 

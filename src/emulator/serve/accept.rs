@@ -46,7 +46,11 @@ pub(super) async fn accept(
                     Admission::Full => {
                         let most = connections.most();
                         trouble.tell(|untold| {
-                            tracing::warn!(most, untold, "a connection is refused: every open one has a call under way");
+                            tracing::warn!(
+                                most,
+                                untold,
+                                "a connection is refused: every open one has a call under way"
+                            );
                         });
                         refuse(stream, most);
                     }

@@ -66,7 +66,8 @@ impl<H: Clone> Front<H> {
         let admission = self.calls.service.admission.of_connection();
         let service = Service { admission, ..self.calls.service.clone() };
         let max_message = self.calls.max_message;
-        let calls = Calls { generated: generated(service.clone(), max_message), service, max_message, partings };
+        let calls =
+            Calls { generated: generated(service.clone(), max_message), service, max_message, partings };
         Self { calls, ..self.clone() }
     }
 }
