@@ -17,9 +17,21 @@ use crate::clock::{Clock, WallClock};
 use crate::model::HubName;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The largest message that goes either way, in bytes; the service takes 4 MiB, an emulator may take more.
 const MAX_MESSAGE: usize = 64 * 1024 * 1024;
+
+/// How often a silent connection is tried, and how long an answer may take.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_ANSWER: Duration = Duration::from_secs(20);
+
+/// When a connection that carries nothing counts as lost.
+#[derive(Debug, Clone, Copy)]
+struct KeepAlive {
+    every: Duration,
+    answer: Duration,
+}
 
 /// A scheduler's task hub, and everything that is needed to reach it. Cheap to clone; connects to nothing.
 ///
@@ -40,6 +52,7 @@ pub struct Target {
     identity: Option<Arc<dyn TokenSource>>,
     roots: Option<Arc<str>>,
     max_message: usize,
+    keep_alive: KeepAlive,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,6 +69,7 @@ impl Target {
             identity: None,
             roots: None,
             max_message: MAX_MESSAGE,
+            keep_alive: KeepAlive { every: PING_EVERY, answer: PING_ANSWER },
             clock: Arc::new(WallClock),
         })
     }
@@ -136,6 +150,13 @@ impl Target {
     #[must_use]
     pub fn max_message(self, bytes: usize) -> Self {
         Self { max_message: bytes, ..self }
+    }
+
+    /// Pings a connection that carried nothing for `every` (30 s unless set), and takes it for lost when there is no answer
+    /// within `answer` (20 s unless set). A scheduler that stopped without a word is so noticed after the two together.
+    #[must_use]
+    pub fn keep_alive(self, every: Duration, answer: Duration) -> Self {
+        Self { keep_alive: KeepAlive { every, answer }, ..self }
     }
 
     /// Takes the time from `clock`; the machine's unless set. Tests turn one by hand.

@@ -19,9 +19,6 @@ use tonic::{Code, Status};
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 /// How much of all streams may be under way.
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
-/// How often the connection is tried when it is silent, and how long an answer may take.
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_ANSWER: Duration = Duration::from_secs(20);
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -97,8 +94,8 @@ fn channel(target: &Target) -> Result<Channel, InvalidTarget> {
         .connect_timeout(CONNECT)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_ANSWER)
+        .http2_keep_alive_interval(target.keep_alive.every)
+        .keep_alive_timeout(target.keep_alive.answer)
         .keep_alive_while_idle(true);
     let builder = if target.endpoint.is_tls() {
         let tls = ClientTlsConfig::new().with_native_roots();
