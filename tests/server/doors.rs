@@ -97,7 +97,9 @@ async fn where_every_connection_has_a_call_the_next_client_is_told_so_in_words()
     drop(workers);
     // The workers' connections end in their own time, and then there is room.
     loop {
-        let Ok(channel) = Channel::from_shared(emulator.endpoint()).unwrap().connect().await else { continue };
+        let Ok(channel) = Channel::from_shared(emulator.endpoint()).unwrap().connect().await else {
+            continue;
+        };
         if Client::new(channel).hello(()).await.is_ok() {
             break;
         }
@@ -135,7 +137,10 @@ async fn a_wait_too_many_is_told_the_limit_and_one_that_was_given_up_makes_room(
 }
 
 /// An emulator whose clock stands still, and which has an instance with that many bytes of input.
-async fn with_large_instance(max_unread: usize, bytes: usize) -> (Emulator, Arc<ManualClock>, Client<Channel>) {
+async fn with_large_instance(
+    max_unread: usize,
+    bytes: usize,
+) -> (Emulator, Arc<ManualClock>, Client<Channel>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
     let emulator = Emulator::builder().clock(clock.clone()).max_unread(max_unread).start().await.unwrap();
     let mut client = connect(&emulator).await;

@@ -20,7 +20,9 @@ impl Reply {
             Self::States { states, .. } => states.iter().map(prost::Message::encoded_len).sum(),
             Self::Ids { ids, .. } => ids.iter().map(String::len).sum(),
             Self::Unterminated(ids) => ids.iter().map(|id| id.as_str().len()).sum(),
-            Self::History(events) | Self::HistoryPage { events, .. } => events.iter().map(bytes::Bytes::len).sum(),
+            Self::History(events) | Self::HistoryPage { events, .. } => {
+                events.iter().map(bytes::Bytes::len).sum()
+            }
             Self::Entity(entity) => entity.as_ref().map_or(0, |entity| entity.encoded_len()),
             Self::Entities { entities, .. } => entities.iter().map(prost::Message::encoded_len).sum(),
         }

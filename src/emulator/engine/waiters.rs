@@ -82,9 +82,9 @@ impl Engine {
             Some(instance) => {
                 let status = instance.status();
                 // All who wait for the same get the same: hundreds may wait for an output of megabytes.
-                let mut states = [None, None];
+                let mut shared = [None, None];
                 for (waiter, wish) in self.waiters.take(id, |until| is_met(until, status)) {
-                    let state = states[usize::from(wish.payloads)]
+                    let state = shared[usize::from(wish.payloads)]
                         .get_or_insert_with(|| Arc::new(instance.state(id, wish.payloads)));
                     self.effects.push(Effect::Answer { waiter, answer: Ok(state.clone()) });
                 }

@@ -20,7 +20,7 @@ pub(super) async fn accept(
     listener: StdListener,
     connections: Connections,
     mut serve: impl FnMut(TcpStream, Connection),
-    refuse: impl Fn(TcpStream, usize),
+    refuse: impl Fn(&TcpStream, usize),
 ) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -46,9 +46,13 @@ pub(super) async fn accept(
                     Admission::Full => {
                         let most = connections.most();
                         trouble.tell(|untold| {
-                            tracing::warn!(most, untold, "a connection is refused: every open one has a call under way");
+                            tracing::warn!(
+                                most,
+                                untold,
+                                "a connection is refused: every open one has a call under way"
+                            );
                         });
-                        refuse(stream, most);
+                        refuse(&stream, most);
                     }
                 }
             }
@@ -96,7 +100,7 @@ impl Trouble {
 
 /// What a client of gRPC is told for whom there is no room: an empty `SETTINGS` frame, which is what a server says first,
 /// and a `GOAWAY` with the reason in words.
-pub(super) fn refuse_http2(stream: TcpStream, most: usize) {
+pub(super) fn refuse_http2(stream: &TcpStream, most: usize) {
     const ENHANCE_YOUR_CALM: u32 = 11;
     let why = format!(
         "{most} connections are open and each has a call under way; close some, or allow more connections and descriptors"
@@ -112,7 +116,7 @@ pub(super) fn refuse_http2(stream: TcpStream, most: usize) {
 }
 
 /// The same for a client of HTTP/1.1.
-pub(super) fn refuse_http1(stream: TcpStream, most: usize) {
+pub(super) fn refuse_http1(stream: &TcpStream, most: usize) {
     let why = format!("{most} connections are open and each has a call under way\n");
     let length = why.len();
     let answer = format!(

@@ -142,6 +142,5 @@ impl Drop for AbortOnDrop {
     }
 }
 
-// The tests speak HTTP/2 with the client that comes with the SDK.
-#[cfg(all(test, feature = "sdk"))]
+#[cfg(test)]
 mod tests;

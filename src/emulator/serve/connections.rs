@@ -182,7 +182,11 @@ impl Connection {
     }
 
     /// Tells a connection to end that was silent for too long, for as long as it is open.
-    pub(super) fn watch(&self, patience: Patience, clock: Arc<dyn Clock>) -> impl Future<Output = ()> + Send + 'static {
+    pub(super) fn watch(
+        &self,
+        patience: Patience,
+        clock: Arc<dyn Clock>,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let (number, activity) = (self.number, self.activity.clone());
         async move {
             clock.sleep_until(clock.now().plus(patience.opening)).await;

@@ -49,7 +49,9 @@ struct Budget {
 
 /// The part of the budgets that a reply takes with it, given back when the last copy is dropped.
 #[derive(Debug, Clone)]
-pub(in crate::emulator) struct Reserved(#[expect(dead_code, reason = "it is held, not read")] Arc<[OwnedSemaphorePermit; 2]>);
+pub(in crate::emulator) struct Reserved(
+    #[expect(dead_code, reason = "it is held, not read")] Arc<[OwnedSemaphorePermit; 2]>,
+);
 
 /// A wait that counts until this is dropped.
 #[derive(Debug)]

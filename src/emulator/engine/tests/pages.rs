@@ -91,7 +91,8 @@ fn all_who_wait_for_the_same_are_given_one_copy_of_it() {
     story.worker(1);
     story.start("x", "a");
     for waiter in 0..3 {
-        let wait = Command::Wait { waiter: WaiterId(waiter), id: id("a"), until: Until::Ended, payloads: true };
+        let wait =
+            Command::Wait { waiter: WaiterId(waiter), id: id("a"), until: Until::Ended, payloads: true };
         story.ask(wait).unwrap();
     }
     let (_, token) = story.turn();
@@ -99,9 +100,9 @@ fn all_who_wait_for_the_same_are_given_one_copy_of_it() {
     let states: Vec<_> = story
         .answers
         .iter()
-        .map(|effect| match effect {
-            Effect::Answer { answer: Ok(state), .. } => state.clone(),
-            other => panic!("{other:?}"),
+        .map(|effect| {
+            let Effect::Answer { answer: Ok(state), .. } = effect else { panic!("{effect:?}") };
+            state.clone()
         })
         .collect();
     assert_eq!(states.len(), 3);
