@@ -178,12 +178,11 @@ impl Entity {
     /// Takes away the first operations of those that can be run: a batch is always the first of them, whether the lock
     /// was given up meanwhile or not.
     fn remove_first(&mut self, operations: usize) {
-        let removed: usize = match &mut self.lock {
-            Some(lock) => lock.lane.drain(..operations.min(lock.lane.len())).map(|o| o.bytes()).sum(),
-            None => {
-                let removed = self.queue.drain(..operations.min(self.queue.len()));
-                removed.map(|message| if let Message::Operation(o) = message { o.bytes() } else { 0 }).sum()
-            }
+        let removed: usize = if let Some(lock) = &mut self.lock {
+            lock.lane.drain(..operations.min(lock.lane.len())).map(|o| o.bytes()).sum()
+        } else {
+            let removed = self.queue.drain(..operations.min(self.queue.len()));
+            removed.map(|message| if let Message::Operation(o) = message { o.bytes() } else { 0 }).sum()
         };
         self.bytes -= removed;
         self.stage = Stage::Idle;

@@ -100,9 +100,9 @@ fn all_who_wait_for_the_same_are_given_one_copy_of_it() {
     let states: Vec<_> = story
         .answers
         .iter()
-        .map(|effect| match effect {
-            Effect::Answer { answer: Ok(state), .. } => state.clone(),
-            other => panic!("{other:?}"),
+        .map(|effect| {
+            let Effect::Answer { answer: Ok(state), .. } = effect else { panic!("{effect:?}") };
+            state.clone()
         })
         .collect();
     assert_eq!(states.len(), 3);
