@@ -128,12 +128,14 @@ def options():
 
 def main():
     asked = options()
+    quiet = logging.getLogger("fan")
+    quiet.setLevel(logging.CRITICAL)
     place = {
         "host_address": asked.address.removeprefix("http://"),
         "secure_channel": False,
         "taskhub": "default",
         "token_credential": None,
-        "log_handler": logging.NullHandler(),
+        "logger": quiet,
     }
     concurrency = workers.ConcurrencyOptions(maximum_concurrent_activity_work_items=asked.activities)
     worker = DurableTaskSchedulerWorker(**place, concurrency_options=concurrency)
