@@ -35,6 +35,25 @@ def flaky(_, key):
     return "at last"
 
 
+def list_work_items(_, asked):
+    return asked
+
+
+def process(_, item):
+    return item * item
+
+
+def aggregate(_, results):
+    return {"results": results, "sum": sum(results), "average": sum(results) / len(results)}
+
+
+def fan_out_fan_in(ctx, asked):
+    """The sample, as `src/orchestration.rs` tells it."""
+    items = yield ctx.call_activity(list_work_items, input=asked)
+    results = yield task.when_all([ctx.call_activity(process, input=item) for item in items])
+    return (yield ctx.call_activity(aggregate, input=results))
+
+
 def python_fan_out(ctx, count):
     squares = yield task.when_all([ctx.call_activity(square, input=n) for n in range(count)])
     return sum(squares)
@@ -92,7 +111,7 @@ def transfer(ctx, keys):
         return (yield ctx.call_entity(accounts[1], "deposit", 10))
 
 
-ORCHESTRATORS = [python_fan_out, timed, approval, parent, patient, endless, generations, transfer]
+ORCHESTRATORS = [fan_out_fan_in, python_fan_out, timed, approval, parent, patient, endless, generations, transfer]
 
 
 def worker_at(address):
@@ -101,7 +120,7 @@ def worker_at(address):
     )
     for orchestrator in ORCHESTRATORS:
         worker.add_orchestrator(orchestrator)
-    for activity in (square, flaky):
+    for activity in (list_work_items, process, aggregate, square, flaky):
         worker.add_activity(activity)
     worker.add_entity(account)
     # Others may serve the same hub in another language: take only what is registered here.
@@ -135,7 +154,15 @@ def output_of(hub, orchestrator, **start):
     return end_of(hub, hub.schedule_new_orchestration(orchestrator, **start)).get_output()
 
 
+def sample(hub):
+    summary = output_of(hub, "fan_out_fan_in", input=list(range(1, 11)))
+    expect((summary["sum"], summary["average"]), (385, 38.5))
+
+
 def every_story(hub):
+    sample(hub)
+    told("the sample")
+
     expect(output_of(hub, python_fan_out, input=100), sum(n * n for n in range(100)))
     told("fan-out over 100 activities")
 
@@ -188,8 +215,7 @@ def every_story(hub):
 def main(role, address):
     if role == "client":
         hub = client_at(address)
-        summary = output_of(hub, "fan_out_fan_in", input=list(range(1, 11)))
-        expect(summary["sum"], 385)
+        sample(hub)
         told("a client in Python and a worker in Rust")
         return
     with worker_at(address) as worker:

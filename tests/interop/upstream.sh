@@ -166,12 +166,12 @@ PYTHON
     listens 4001 && cannot_run "the suite asks for port 4001, and something else listens there"
     mkdir -p "$work/java"
     python3 "$here/upstream_pom.py" "$checkout" "$work/java" >"$work/java/pom.xml" || exit 2
-    (cd "$work/java" && mvn -B -q test-compile >"$work/java.log" 2>&1) ||
+    (cd "$work/java" && mvn -B -q -Dstyle.color=never test-compile >"$work/java.log" 2>&1) ||
       cannot_run "it does not build (no access to Maven Central?): $(grep -m 1 ERROR "$work/java.log")"
     azurite
     emulator 4001 || exit 2
     rm -rf "$work/java/target/surefire-reports"
-    (cd "$work/java" && mvn -B -q surefire:test >"$work/java.log" 2>&1)
+    (cd "$work/java" && mvn -B -q -Dstyle.color=never surefire:test >"$work/java.log" 2>&1)
     sums java "$work"/java/target/surefire-reports/TEST-*.xml
     ;;
   go)
