@@ -31,6 +31,14 @@ interop:
     tests/interop/setup.sh
     cargo test --test interop
 
+# A mixed load under which workers are killed, and a check of everything that came of it.
+soak SECONDS="60":
+    cargo bench --bench soak -- --seconds {{SECONDS}}
+
+# What ten cycles of 40,000 instances leave behind in memory.
+memory:
+    cargo bench --bench memory -- cycles
+
 # The workloads, each beside the ceiling measured in the same run.
 bench *ARGS:
     cargo bench {{ARGS}}

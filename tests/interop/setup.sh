@@ -2,13 +2,16 @@
 # Installs the published packages of other languages that tests/interop/ talks to, into target/interop.
 #
 # Python: durabletask and durabletask.azuremanaged, in target/interop/venv. JavaScript: @microsoft/durabletask-js,
-# in target/interop/node. What is there already, in the version wanted, stays. A language that this machine does
-# not have is said and left out, and is no failure; a package that cannot be had is one.
+# in target/interop/node. Java: com.microsoft:durabletask-client, and our stories compiled, in target/interop/java. Go:
+# github.com/microsoft/durabletask-go, and our stories compiled, in target/interop/go. What is there already, in the
+# version wanted, stays. A language that this machine does not have is said and left out, and is no failure; a
+# package that cannot be had is one.
 set -euo pipefail
 
 durabletask=1.12.0
 durabletask_js=0.4.0
-root=$(cd "$(dirname "$0")/../.." && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
 work=$root/target/interop
 mkdir -p "$work"
 
@@ -34,4 +37,26 @@ if command -v node >/dev/null && command -v npm >/dev/null; then
   echo "javascript: @microsoft/durabletask-js $durabletask_js in target/interop/node"
 else
   echo "javascript: node is not on this machine"
+fi
+
+if command -v mvn >/dev/null && command -v javac >/dev/null; then
+  # The sources are part of the version: a changed story is compiled again.
+  stories=$(cat "$here/java/pom.xml" "$here/java/Stories.java" | cksum)
+  if [ "$(cat "$work/java/version" 2>/dev/null)" != "$stories" ]; then
+    rm -rf "$work/java"
+    mvn -q -B -Dstyle.color=never -f "$here/java/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$work/java/jars"
+    javac -d "$work/java/classes" -cp "$work/java/jars/*" "$here/java/Stories.java"
+    echo "$stories" >"$work/java/version"
+  fi
+  echo "java: com.microsoft:$(basename "$work"/java/jars/durabletask-client-*.jar .jar) in target/interop/java"
+else
+  echo "java: Maven and a JDK are not on this machine"
+fi
+
+if command -v go >/dev/null; then
+  # `go build` looks itself whether there is something to do.
+  (cd "$here/go" && go build -buildvcs=false -o "$work/go/stories" .)
+  echo "go: $(cd "$here/go" && go list -m github.com/microsoft/durabletask-go) in target/interop/go"
+else
+  echo "go: not on this machine"
 fi

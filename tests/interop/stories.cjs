@@ -32,6 +32,20 @@ async function flaky(_, key) {
   return "at last";
 }
 
+const listWorkItems = async (_, asked) => asked;
+
+async function aggregate(_, results) {
+  const sum = results.reduce((total, value) => total + value, 0);
+  return { results, sum, average: sum / results.length };
+}
+
+// The sample, as `src/orchestration.rs` tells it.
+async function* fanOutFanIn(ctx, asked) {
+  const items = yield ctx.callActivity(listWorkItems, asked);
+  const results = yield whenAll(items.map((item) => ctx.callActivity(square, item)));
+  return yield ctx.callActivity(aggregate, results);
+}
+
 async function* fanOut(ctx, count) {
   const tasks = Array.from({ length: count }, (_, number) => ctx.callActivity(square, number));
   const squares = yield whenAll(tasks);
@@ -108,6 +122,10 @@ async function outputOf(hub, orchestrator, input) {
 }
 
 async function everyStory(hub) {
+  const summary = await outputOf(hub, fanOutFanIn, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assert.deepEqual([summary.sum, summary.average], [385, 38.5]);
+  told("the sample");
+
   assert.equal(await outputOf(hub, fanOut, 100), 328350);
   told("fan-out over 100 activities");
 
@@ -181,10 +199,12 @@ async function everyStory(hub) {
 async function main(hostAddress) {
   const logger = new NoOpLogger();
   const worker = new TaskHubGrpcWorker({ hostAddress, logger });
-  for (const each of [fanOut, timed, approval, parent, patient, impatient, generations, transfer]) {
+  for (const each of [fanOutFanIn, fanOut, timed, approval, parent, patient, impatient, generations, transfer]) {
     worker.addOrchestrator(each);
   }
   worker.addNamedActivity("square", square);
+  worker.addNamedActivity("listWorkItems", listWorkItems);
+  worker.addActivity(aggregate);
   worker.addActivity(flaky);
   worker.addNamedEntity("account", () => new Account());
   await worker.start();

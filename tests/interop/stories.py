@@ -1,10 +1,10 @@
 """Drives an emulator with the published Python packages; the stories are ours.
 
-    python stories.py all ADDRESS      a worker and a client, every story
-    python stories.py worker ADDRESS   a worker until standard input ends; prints "ready" first
-    python stories.py client ADDRESS   a client that starts what a worker in Rust runs
+    python stories.py all ADDRESS [HUB]      a worker and a client, every story
+    python stories.py worker ADDRESS [HUB]   a worker until standard input ends; prints "ready" first
+    python stories.py client ADDRESS [HUB]   a client that starts what a worker in Rust runs
 
-ADDRESS is host:port of a hub called "default". Prints a line for each story that held; what does not hold is an
+ADDRESS is host:port; HUB is "default" unless given. Prints a line for each story that held; what does not hold is an
 exception and ends with code 1.
 """
 
@@ -33,6 +33,25 @@ def flaky(_, key):
         failures_left[key] = left - 1
         raise ValueError(f"not yet, {left} to go")
     return "at last"
+
+
+def list_work_items(_, asked):
+    return asked
+
+
+def process(_, item):
+    return item * item
+
+
+def aggregate(_, results):
+    return {"results": results, "sum": sum(results), "average": sum(results) / len(results)}
+
+
+def fan_out_fan_in(ctx, asked):
+    """The sample, as `src/orchestration.rs` tells it."""
+    items = yield ctx.call_activity(list_work_items, input=asked)
+    results = yield task.when_all([ctx.call_activity(process, input=item) for item in items])
+    return (yield ctx.call_activity(aggregate, input=results))
 
 
 def python_fan_out(ctx, count):
@@ -92,26 +111,50 @@ def transfer(ctx, keys):
         return (yield ctx.call_entity(accounts[1], "deposit", 10))
 
 
-ORCHESTRATORS = [python_fan_out, timed, approval, parent, patient, endless, generations, transfer]
+def soak_square(_, number):
+    return number * number
 
 
-def worker_at(address):
+def soak_order(ctx, number):
+    """What benches/soak.rs starts in every language."""
+    squares = yield task.when_all([ctx.call_activity(soak_square, input=number + n) for n in range(3)])
+    yield ctx.create_timer(timedelta(milliseconds=20))
+    child = yield ctx.call_sub_orchestrator(soak_child, input=number)
+    ctx.signal_entity(entities.EntityInstanceId("soak_counter", str(number % 8)), "add", 1)
+    event = yield ctx.wait_for_external_event("go")
+    return sum(squares) + child + event
+
+
+def soak_child(ctx, number):
+    return (yield ctx.call_activity(soak_square, input=number))
+
+
+def soak_counter(ctx, amount):
+    ctx.set_state(ctx.get_state(int, 0) + amount)
+
+
+ORCHESTRATORS = [fan_out_fan_in, python_fan_out, timed, approval, parent, patient, endless, generations, transfer]
+ORCHESTRATORS += [soak_order, soak_child]
+
+
+def worker_at(address, hub):
     worker = DurableTaskSchedulerWorker(
-        host_address=address, secure_channel=False, taskhub="default", token_credential=None
+        host_address=address, secure_channel=False, taskhub=hub, token_credential=None
     )
     for orchestrator in ORCHESTRATORS:
         worker.add_orchestrator(orchestrator)
-    for activity in (square, flaky):
+    for activity in (list_work_items, process, aggregate, square, flaky, soak_square):
         worker.add_activity(activity)
-    worker.add_entity(account)
+    for entity in (account, soak_counter):
+        worker.add_entity(entity)
     # Others may serve the same hub in another language: take only what is registered here.
     worker.use_work_item_filters()
     return worker
 
 
-def client_at(address):
+def client_at(address, hub):
     return DurableTaskSchedulerClient(
-        host_address=address, secure_channel=False, taskhub="default", token_credential=None
+        host_address=address, secure_channel=False, taskhub=hub, token_credential=None
     )
 
 
@@ -135,7 +178,15 @@ def output_of(hub, orchestrator, **start):
     return end_of(hub, hub.schedule_new_orchestration(orchestrator, **start)).get_output()
 
 
+def sample(hub):
+    summary = output_of(hub, "fan_out_fan_in", input=list(range(1, 11)))
+    expect((summary["sum"], summary["average"]), (385, 38.5))
+
+
 def every_story(hub):
+    sample(hub)
+    told("the sample")
+
     expect(output_of(hub, python_fan_out, input=100), sum(n * n for n in range(100)))
     told("fan-out over 100 activities")
 
@@ -185,20 +236,18 @@ def every_story(hub):
     told("purge")
 
 
-def main(role, address):
+def main(role, address, hub="default"):
     if role == "client":
-        hub = client_at(address)
-        summary = output_of(hub, "fan_out_fan_in", input=list(range(1, 11)))
-        expect(summary["sum"], 385)
+        sample(client_at(address, hub))
         told("a client in Python and a worker in Rust")
         return
-    with worker_at(address) as worker:
+    with worker_at(address, hub) as worker:
         worker.start()
         if role == "worker":
             print("ready", flush=True)
             sys.stdin.read()
         else:
-            every_story(client_at(address))
+            every_story(client_at(address, hub))
 
 
 if __name__ == "__main__":
