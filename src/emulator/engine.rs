@@ -263,7 +263,7 @@ impl Engine {
             Command::Raise { id, name, input } => self.raise(&id, name, input, now),
             Command::Terminate { id, output, recursive } => self.terminate(&id, output, recursive, now),
             Command::ForceTerminate { ids, output, recursive } => {
-                self.force_terminate(ids, output.as_ref(), recursive, now)
+                Ok(self.force_terminate(ids, output.as_ref(), recursive, now))
             }
             Command::Suspend { id, reason } => self.suspend(&id, reason, now),
             Command::Resume { id, reason } => self.resume(&id, reason, now),

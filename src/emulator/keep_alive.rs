@@ -26,7 +26,7 @@ impl KeepAlive {
     /// So that a worker that has stopped is noticed within that time, and not before two thirds of it.
     pub(super) fn within(timeout: Duration) -> Self {
         let interval = timeout / 3;
-        Self { interval, answer: timeout - interval }
+        Self { interval, answer: timeout.saturating_sub(interval) }
     }
 }
 

@@ -129,10 +129,9 @@ impl Handle {
         output: Option<String>,
         recursive: bool,
     ) -> Result<Vec<InstanceId>, Refusal> {
-        match self.ask(Command::ForceTerminate { ids, output, recursive }).await? {
-            Reply::Unterminated(left) => Ok(left),
-            _ => Ok(Vec::new()),
-        }
+        let reply = self.ask(Command::ForceTerminate { ids, output, recursive }).await?;
+        let Reply::Unterminated(left) = reply else { return Ok(Vec::new()) };
+        Ok(left)
     }
 
     /// What the hub holds and who is connected.

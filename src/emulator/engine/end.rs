@@ -50,7 +50,7 @@ impl Engine {
         let event = event::execution_terminated(now, output.clone(), recursive);
         self.deliver(id, Kind::ExecutionTerminated, &event, now);
         if unbegun || self.reaches_no_worker(id) {
-            self.end_by_decree(id, terminated(output, now), recursive, now);
+            self.end_by_decree(id, &terminated(output, now), recursive, now);
         } else {
             self.await_worker(id, now);
         }
@@ -58,7 +58,7 @@ impl Engine {
     }
 
     /// Ends an instance without a worker, with everything in its inbox in its history.
-    pub(super) fn end_by_decree(&mut self, id: &InstanceId, end: End, recursive: bool, now: Timestamp) {
+    pub(super) fn end_by_decree(&mut self, id: &InstanceId, end: &End, recursive: bool, now: Timestamp) {
         let Some(instance) = self.instances.get(id) else { return };
         let failure = end.failure.as_deref().cloned();
         let completed =
@@ -75,7 +75,7 @@ impl Engine {
             end: Some(end.clone()),
         };
         self.put(Record::Committed { id: id.clone(), commit: Box::new(commit) });
-        self.after_end(id, &end, recursive);
+        self.after_end(id, end, recursive);
     }
 }
 

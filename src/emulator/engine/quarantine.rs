@@ -120,12 +120,15 @@ impl Engine {
             }
             // That of an entity may have been forgotten while it waited here.
             waiting.class = self.class_of(&waiting.work).unwrap_or(waiting.class);
+            // The past of a long instance has to be fetched.
+            let long = matches!(&waiting.work, Work::Turn(id) if self.is_long(id));
             let class = self.work.named(waiting.class).clone();
             let able: Vec<(StreamId, Vec<LeaseId>)> = self
                 .streams
                 .able(waiting.class, &class)
                 .into_iter()
                 .filter(|(stream, _)| kept.is_none_or(|kept| kept == *stream))
+                .filter(|(_, found)| !long || found.offer.history_streaming)
                 .map(|(stream, found)| (stream, found.held.iter().copied().collect()))
                 .collect();
             let by_company = able.into_iter().map(|(stream, held)| {
@@ -189,7 +192,7 @@ impl Engine {
                 } else {
                     let failure = Some(Box::new(failed));
                     let end = End { status: Status::Failed, output: None, failure, at: now };
-                    self.end_by_decree(&id, end, false, now);
+                    self.end_by_decree(&id, &end, false, now);
                 }
                 self.suspects.clear(&Work::Turn(id));
             }
@@ -198,14 +201,14 @@ impl Engine {
                 self.arrive(&id, Settles::Activity(task), Kind::TaskFailed, &event, now);
                 self.suspects.clear(&Work::Activity(id, task));
             }
-            Work::Batch(_) => self.fail_calls(work, failed, now),
+            Work::Batch(_) => self.fail_calls(work, &failed, now),
         }
     }
 
-    fn fail_calls(&mut self, work: Work, failed: TaskFailureDetails, now: Timestamp) {
+    fn fail_calls(&mut self, work: Work, failed: &TaskFailureDetails, now: Timestamp) {
         let Work::Batch(id) = &work else { return };
         let mut decision = Decision::default();
-        let left = self.entities.fail_calls(id, &failed, now, &mut decision);
+        let left = self.entities.fail_calls(id, failed, now, &mut decision);
         let class = self.batch_class(id);
         self.absorb(decision, now);
         if left {

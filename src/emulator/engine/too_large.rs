@@ -156,7 +156,7 @@ impl Engine {
                 at: now,
             },
         };
-        self.end_by_decree(id, end, control.recurse, now);
+        self.end_by_decree(id, &end, control.recurse, now);
     }
 
     /// Fails an activity that cannot be handed out.

@@ -4,7 +4,7 @@
 //! comes: after a time, in which a worker may connect, the engine does what the worker would have done.
 
 use super::Engine;
-use super::command::{Refusal, Reply};
+use super::command::Reply;
 use super::complete::terminate_of;
 use super::end::terminated;
 use super::instance::{Instance, Stage};
@@ -44,7 +44,7 @@ impl Engine {
             }
             match wish {
                 Wish::Terminate { output, recursive } => {
-                    self.end_by_decree(&id, terminated(output, now), recursive, now);
+                    self.end_by_decree(&id, &terminated(output, now), recursive, now);
                 }
                 // The event stays where it is: a worker that comes later is told as usual.
                 Wish::Suspended(wanted) if wanted != suspended => {
@@ -63,9 +63,9 @@ impl Engine {
         output: Option<&String>,
         recursive: bool,
         now: Timestamp,
-    ) -> Result<Reply, Refusal> {
+    ) -> Reply {
         let left = ids.into_iter().filter(|id| !self.force(id, output, recursive, now)).collect();
-        Ok(Reply::Unterminated(left))
+        Reply::Unterminated(left)
     }
 
     /// Whether there was anything to end.
@@ -86,7 +86,7 @@ impl Engine {
         }
         let event = crate::model::event::execution_terminated(now, output.cloned(), recursive);
         self.deliver(id, Kind::ExecutionTerminated, &event, now);
-        self.end_by_decree(id, terminated(output.cloned(), now), false, now);
+        self.end_by_decree(id, &terminated(output.cloned(), now), false, now);
         true
     }
 

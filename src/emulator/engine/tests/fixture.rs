@@ -64,9 +64,10 @@ impl Story {
         Self::with(Config::default())
     }
 
-    pub(super) fn with(config: Config) -> Self {
+    pub(super) fn with(mut config: Config) -> Self {
+        config.seed = 7;
         Self {
-            engine: Engine::new(Config { seed: 7, ..config }),
+            engine: Engine::new(config),
             now: Timestamp::from_micros(1_000_000),
             log: Vec::new(),
             items: VecDeque::new(),

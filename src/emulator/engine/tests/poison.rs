@@ -31,7 +31,7 @@ fn name_of(item: &wire::WorkItem) -> String {
             });
             operations.collect::<Vec<_>>().join("+")
         }
-        other => panic!("{other:?}"),
+        other @ (Request::EntityRequest(_) | Request::HealthPing(_)) => panic!("{other:?}"),
     }
 }
 
@@ -69,13 +69,11 @@ impl Workers {
                 self.answer(item);
                 continue;
             }
-            match self.story.engine.next_due().filter(|due| *due <= end) {
-                Some(due) => self.story.later(due.since(self.story.now)),
-                None => {
-                    self.story.now = end;
-                    return;
-                }
-            }
+            let Some(due) = self.story.engine.next_due().filter(|due| *due <= end) else {
+                self.story.now = end;
+                return;
+            };
+            self.story.later(due.since(self.story.now));
         }
     }
 
@@ -88,7 +86,9 @@ impl Workers {
             }
             Request::EntityRequestV2(batch) => {
                 let success = || wire::OperationResult {
-                    result_type: Some(wire::operation_result::ResultType::Success(Default::default())),
+                    result_type: Some(wire::operation_result::ResultType::Success(
+                        wire::OperationResultSuccess::default(),
+                    )),
                 };
                 let answer = wire::EntityBatchResult {
                     results: batch.operation_requests.iter().map(|_| success()).collect(),
@@ -97,7 +97,7 @@ impl Workers {
                 };
                 self.story.ask(Command::CompleteBatch(Box::new(answer))).unwrap();
             }
-            other => panic!("{other:?}"),
+            other @ (Request::EntityRequest(_) | Request::HealthPing(_)) => panic!("{other:?}"),
         }
     }
 
