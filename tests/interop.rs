@@ -183,7 +183,7 @@ async fn a_python_worker_and_a_python_client_find_a_scheduler() {
 #[tokio::test]
 async fn a_python_worker_is_sent_what_it_can_take_and_fails_by_name_what_it_cannot() {
     let emulator = Emulator::start().await.expect("the emulator starts");
-    let Some(program) = found("TASKHUB_PYTHON", "target/interop/venv/bin/python", "Python") else { return };
+    let Some(program) = found(&PYTHON) else { return };
     let mut command = Command::new(program);
     command.arg(here("tests/interop/large.py")).arg(address(&emulator));
     held(
