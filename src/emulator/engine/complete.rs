@@ -176,12 +176,11 @@ impl Engine {
                 let tasks = tasks_of(&commit.scheduled);
                 self.put(Record::Committed { id: id.clone(), commit: Box::new(commit) });
                 self.outbox.extend(answered.outgoing);
-                match end {
-                    Some(end) => self.after_end(id, &end, control.recurse),
-                    None => {
-                        self.ready_activities(id, &tasks);
-                        self.ready_next(id, ended, now);
-                    }
+                if let Some(end) = end {
+                    self.after_end(id, &end, control.recurse);
+                } else {
+                    self.ready_activities(id, &tasks);
+                    self.ready_next(id, ended, now);
                 }
                 return;
             }

@@ -188,6 +188,9 @@ fn half_as_many_completions_as_there_is_history_release_the_turn() {
 fn the_last_completion_releases_the_turn() {
     let mut story = gathers();
     story.worker(1);
+    // Work of another instance is under way all the time.
+    story.start("other", "b");
+    story.turn();
     let mut tokens = waits_for(&mut story, 1_000);
     for _ in 0..501 {
         completes(&mut story, &mut tokens);
