@@ -192,7 +192,8 @@ async fn cycles(options: &Options) -> bool {
         });
         runs.buffer_unordered(64).count().await;
         let full = served.memory().0;
-        let filter = wire::purge_instances_request::Request::PurgeInstanceFilter(Default::default());
+        let filter =
+            wire::purge_instances_request::Request::PurgeInstanceFilter(wire::PurgeInstanceFilter::default());
         let purge = wire::PurgeInstancesRequest { request: Some(filter), ..Default::default() };
         let purged = client.clone().purge_instances(purge).await.expect("it purges").into_inner();
         assert_eq!(purged.deleted_instance_count, i32::try_from(options.instances).unwrap_or(i32::MAX));

@@ -80,7 +80,8 @@ fn cut(details: &mut TaskFailureDetails) {
         let end = (0..=FAILURE_MESSAGE.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
         text.truncate(end.unwrap_or_default());
     }
-    details.error_message.push_str(&format!(" (cut here: the failure's details had {bytes} bytes)"));
+    let cut = format!("{} (cut here: the failure's details had {bytes} bytes)", details.error_message);
+    details.error_message = cut;
 }
 
 /// The most bytes that a payload may have; `None` is any number.

@@ -23,7 +23,7 @@ impl Reply {
             Self::History(events) | Self::HistoryPage { events, .. } => {
                 events.iter().map(bytes::Bytes::len).sum()
             }
-            Self::Entity(entity) => entity.as_ref().map_or(0, |entity| entity.encoded_len()),
+            Self::Entity(entity) => entity.as_ref().map_or(0, prost::Message::encoded_len),
             Self::Entities { entities, .. } => entities.iter().map(prost::Message::encoded_len).sum(),
         }
     }

@@ -276,11 +276,11 @@ impl Seen {
             self.told_long = true;
             tracing::warn!(activity = name, instance, task, limit = ?long, "an activity runs long; it goes on");
         }
-        let poll = activity.poll_under_way();
-        let since = match (self.poll, poll) {
-            (Some((before, since)), Some(poll)) if before == poll => since,
+        let under_way = activity.poll_under_way();
+        let since = match (self.poll, under_way) {
+            (Some((before, since)), Some(current)) if before == current => since,
             _ => {
-                self.poll = poll.map(|poll| (poll, now));
+                self.poll = under_way.map(|current| (current, now));
                 return;
             }
         };
@@ -288,9 +288,9 @@ impl Seen {
             return;
         }
         // Seen twice in one poll: it keeps its thread.
-        if let Some(poll) = poll {
+        if let Some(current) = under_way {
             activity.runner().pace().blocked();
-            pool.blocked(activity, poll);
+            pool.blocked(activity, current);
         }
         if !self.told_blocked && blocked.is_some_and(|limit| now.since(since) >= limit) {
             self.told_blocked = true;

@@ -142,6 +142,7 @@ enum Doing<S> {
     Running(Running<S>),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "four facts about a job, each true or not by itself")]
 struct Running<S> {
     since: Timestamp,
     /// Nothing once the job has been answered for.

@@ -222,7 +222,9 @@ impl Driver {
             let Ok(runtime) = given.recv() else { return };
             runtime.block_on(over.told.notified());
             let left = std::mem::take(&mut *over.left.lock().unwrap_or_else(PoisonError::into_inner));
-            left.iter().for_each(|activity| activity.give_up());
+            for activity in &left {
+                activity.give_up();
+            }
             // Tasks that do not end would otherwise keep this thread.
             runtime.shutdown_background();
         });

@@ -1,3 +1,4 @@
+//! Holds a connection to its times, with a client that says nothing and with one that works.
 // HTTP/2 is spoken with the client that comes with the SDK.
 #![cfg(feature = "sdk")]
 
