@@ -67,7 +67,7 @@ def main(address):
         worker.add_activity(activity)
     with worker:
         worker.start()
-        hub = client_at(address)
+        hub = client_at(address, "default")
 
         # 20,000 events, about 3.7 MB of them.
         instance_id = hub.schedule_new_orchestration(fan, input={"count": 10_000, "size": 230})

@@ -31,12 +31,12 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((here, _)) = listener.accept().await {
                 let there = TcpStream::connect(to).await.unwrap();
-                let ((from_here, to_here), (from_there, to_there)) = (here.into_split(), there.into_split());
+                let (worker, scheduler) = (here.into_split(), there.into_split());
                 // Silenced once, and for good.
                 let already = *speaking.borrow();
                 let silenced = (!already).then(|| speaking.subscribe());
-                tokio::spawn(carry(from_here, to_there, silenced.clone()));
-                tokio::spawn(carry(from_there, to_here, silenced));
+                tokio::spawn(carry(worker.0, scheduler.1, silenced.clone()));
+                tokio::spawn(carry(scheduler.0, worker.1, silenced));
             }
         });
         Self { address, silenced }

@@ -255,15 +255,13 @@ async fn an_activity_that_runs_long_or_blocks_is_named_and_goes_on() {
 
 #[tokio::test]
 async fn stopping_ends_after_the_grace_whatever_runs_and_says_what_does() {
-    fn blocking(gate: &Gate) -> Result<(), Failure> {
-        gate.hold();
-        Ok(())
-    }
     let scheduler = Scheduler::plain();
     let (gate, _opens) = Opens::gate();
     let held = gate.clone();
-    let registry = registry(&gate)
-        .blocking_activity_named("blocking", None, move |(): ()| std::future::ready(blocking(&held)));
+    let registry = registry(&gate).blocking_activity_named("blocking", None, move |(): ()| {
+        held.hold();
+        std::future::ready(Ok::<_, Failure>(()))
+    });
     let worker = at_work(Worker::to(target(&scheduler), registry).grace(Duration::ZERO)).await;
     scheduler.hand_out(activity("holds", 1, "true"));
     scheduler.hand_out(activity("blocking", 2, "null"));

@@ -243,9 +243,9 @@ async fn g41_without_a_worker_suspend_and_resume_take_effect_and_a_later_worker_
     for (suspended, wanted) in [(true, OrchestrationStatus::Suspended), (false, OrchestrationStatus::Running)]
     {
         if suspended {
-            hub.suspend(&id).await
+            hub.suspend(&id).await;
         } else {
-            hub.resume(&id).await
+            hub.resume(&id).await;
         }
         clock.advance(Duration::from_secs(5));
         eventually("the status follows", || async { (hub.status(&id).await == wanted).then_some(()) }).await;
