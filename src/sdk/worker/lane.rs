@@ -14,10 +14,11 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// From how many jobs in a line on the runtime is left to another thread.
-const LONG_LINE: usize = 64;
+/// From how many jobs in a line on the runtime is left to another thread. Quick activities are jobs too, and a worker takes
+/// hundreds of them at a time: a shorter line would wake a third thread for every fan-out.
+const LONG_LINE: usize = 1_024;
 
-/// After how many jobs in a row that ended with much else to do a lane leaves the runtime to another thread, until there
+/// After how many turns in a row that ended with much else to do a lane leaves the runtime to another thread, until there
 /// is less. Where two threads keep two processors busy a third waits for milliseconds before it runs: that is nothing
 /// to a load that lasts, and everything to one that does not.
 const PATIENCE: u32 = 64;
@@ -370,9 +371,10 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
             baton.call();
         }
         let (since, stub) = (plan.clock.now(), job.stub());
+        let is_turn = stub.must_yield();
         state.thread = Doing::Running(Running {
             since,
-            must_yield: stub.must_yield(),
+            must_yield: is_turn,
             stub: Some(stub),
             warned: false,
             overdue: false,
@@ -397,7 +399,9 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
         if !is_owner {
             return;
         }
-        streak = if (plan.is_swamped)() { streak.saturating_add(1) } else { 0 };
+        if is_turn {
+            streak = if (plan.is_swamped)() { streak.saturating_add(1) } else { 0 };
+        }
     }
 }
 
