@@ -31,7 +31,6 @@ async fn activities_held(emulator: &Emulator, count: usize) {
 }
 
 #[tokio::test]
-#[ignore = "not yet seen to hold since the emulator bounds this"]
 async fn what_a_stopped_worker_holds_and_all_that_is_new_is_done_by_another() {
     let emulator = Emulator::start().await.unwrap();
     let client = Client::connect(&emulator.endpoint()).await.unwrap();
@@ -92,7 +91,6 @@ async fn turned_on(silent: &mut watch::Receiver<bool>) {
 }
 
 #[tokio::test]
-#[ignore = "not yet seen to hold since the emulator bounds this"]
 async fn what_is_behind_a_connection_that_went_silent_is_done_by_another() {
     let emulator = Emulator::start().await.unwrap();
     let client = Client::connect(&emulator.endpoint()).await.unwrap();

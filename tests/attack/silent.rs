@@ -40,7 +40,6 @@ async fn closed(mut socket: TcpStream) {
 }
 
 #[tokio::test]
-#[ignore = "not yet seen to hold since the emulator bounds this"]
 async fn a_real_client_gets_through_where_silent_ones_take_every_descriptor() {
     let emulator = Running::start_in(DESCRIPTORS, &[], Stdio::null()).await;
     let mut silent = Vec::new();
@@ -57,7 +56,6 @@ async fn a_real_client_gets_through_where_silent_ones_take_every_descriptor() {
 }
 
 #[tokio::test]
-#[ignore = "not yet seen to hold since the emulator bounds this"]
 async fn silent_and_slow_connections_are_closed_on_every_port_and_others_are_served() {
     let emulator = Running::start(&[]).await;
     // A client of HTTP/2 begins with this line and an empty frame of settings. It answers no ping afterwards.

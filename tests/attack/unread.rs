@@ -14,7 +14,6 @@ const INPUT: usize = 300_000;
 const INPUTS_MAY_TAKE: u64 = 360;
 
 #[tokio::test]
-#[ignore = "not yet seen to hold since the emulator bounds this"]
 async fn a_healthy_worker_gets_the_work_that_a_stream_without_a_limit_does_not_read() {
     let emulator = Running::start(&[]).await;
     let mut hoarder = connect(&emulator.endpoint()).await;
@@ -47,7 +46,6 @@ const REPLIES_MAY_TAKE: u64 = 300;
 const UNLIMITED: &[&str] = &["--service-limits", "off"];
 
 #[tokio::test]
-#[ignore = "not yet seen to hold since the emulator bounds this"]
 async fn large_replies_that_are_not_read_take_bounded_memory_and_others_are_served() {
     let emulator = Running::start(UNLIMITED).await;
     let mut client = connect(&emulator.endpoint()).await.max_encoding_message_size(usize::MAX);
