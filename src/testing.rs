@@ -14,6 +14,7 @@ mod explain;
 mod guess;
 mod hub;
 mod replayer;
+mod scenario;
 mod stuck;
 
 pub use explain::explain;

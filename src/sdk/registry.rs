@@ -7,8 +7,8 @@
 
 use crate::sdk::replay::definition::{Activity, Orchestrator};
 use crate::sdk::replay::execution::Definition;
-use crate::sdk::replay::names::{self, Names, Registered};
-use crate::sdk::replay::{DurableError, FailureDetails, Versioning, decode, encode, name_of};
+use crate::sdk::replay::names::{Names, Registered};
+use crate::sdk::replay::{DurableError, FailureDetails, Versioning, decode, encode, name_of, names_itself};
 use crate::wire;
 use std::any::type_name;
 use std::collections::BTreeMap;
@@ -294,7 +294,7 @@ impl Registry {
     }
 
     fn own_name<F>(&mut self, kind: &'static str) -> Option<&'static str> {
-        if names::names_itself::<F>() {
+        if names_itself::<F>() {
             return Some(name_of::<F>());
         }
         self.problems.push(Invalid::Nameless { kind, path: type_name::<F>() });

@@ -2,9 +2,12 @@
 //!
 //! # Layout
 //!
-//! - [`context`], `call`, `task`, `race`, `next`, `section`: what an orchestrator sees.
-//! - [`definition`], [`names`], [`failure`], [`key`], `codec`: functions as definitions, and values on the wire.
-//! - `core`: what the futures and the engine share; `slot` is one wait, `events` the queues of external events.
+//! - [`context`], `call`, `entity_call`, `lock`, `task`, `race`, `next`: what an orchestrator sees.
+//! - [`definition`], [`failure`], [`key`], `codec`: functions as definitions, and values on the wire;
+//!   [`names`] and `function_name` give functions their names.
+//! - [`entity`], `entity_actions`: what an entity operation sees.
+//! - `core`: what the futures and the engine share; `slot` is one wait, `events` the queues of external events, `section`
+//!   the rules of a critical section.
 //! - `confirm`, `arrive`, `retry`: what one event does; `poll` is what happens after it.
 //! - [`execution`]: one execution, turn after turn; [`rewind`], [`version`], [`chunks`] are the special turns.
 
@@ -13,7 +16,11 @@ mod call;
 mod codec;
 mod confirm;
 mod core;
+mod entity_actions;
+mod entity_call;
 mod events;
+mod function_name;
+mod lock;
 mod next;
 mod poll;
 mod race;
@@ -37,21 +44,24 @@ pub mod version;
 pub use activity::{ActivityContext, Cancellation, Cancelled};
 pub use call::{ActivityCall, ChildCall};
 pub use chunks::split_response;
+pub use codec::Payload;
 pub use confirm::NONDETERMINISM;
-pub use context::{OrchestrationContext, Signal};
+pub use context::OrchestrationContext;
 pub use core::Parent;
-pub use definition::{Activity, Operation, Orchestrator, Payload};
+pub use definition::{Activity, Operation, Orchestrator};
 pub use entity::{Entity, EntityContext, EntityId};
+pub use entity_call::Signal;
 pub use failure::{DecodeError, DurableError, Failure, FailureDetails, Refused, TaskError};
+pub use function_name::name_of;
 pub use key::EventKey;
-pub use names::name_of;
+pub use lock::{LockGuard, LockWait};
 pub use next::ContinueAsNew;
 pub use poll::{FOREIGN_AWAIT, NEVER_YIELDS, ORCHESTRATOR_PANICKED};
 pub use race::{Either, Race, race};
 pub use retry::RetryPolicy;
-pub use section::{LockGuard, LockWait};
 pub use task::{Durable, EventWait, Task, Timer};
 pub use version::{Mismatch, Versioning};
 
 pub(crate) use codec::{decode, encode};
+pub(crate) use function_name::names_itself;
 pub(crate) use poll::panic_message;

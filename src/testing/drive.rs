@@ -1,8 +1,8 @@
 //! Drives engine and replay against each other until an orchestration ends.
 
 use super::guess;
-use super::hub::{Line, TestHub};
 use super::replayer::Replayer;
+use super::scenario::{Scenario, ScriptStep};
 use super::stuck::Stuck;
 use crate::emulator::engine::command::{Command, Effect, Offer, Reply, StreamId};
 use crate::emulator::engine::record::Record;
@@ -35,7 +35,7 @@ struct Running {
 
 /// A hub under way.
 pub(super) struct Drive<'a> {
-    hub: &'a TestHub,
+    scenario: &'a Scenario,
     engine: Engine,
     log: Vec<Record>,
     now: Timestamp,
@@ -43,7 +43,7 @@ pub(super) struct Drive<'a> {
     items: VecDeque<wire::WorkItem>,
     running: Vec<Running>,
     kept: BTreeMap<String, Cached>,
-    script: VecDeque<(Timestamp, Line)>,
+    script: VecDeque<(Timestamp, ScriptStep)>,
     turns: usize,
     order: Option<u64>,
 }
@@ -57,12 +57,12 @@ pub(super) struct Ended {
 }
 
 impl<'a> Drive<'a> {
-    pub(super) fn new(hub: &'a TestHub) -> Result<Self, Stuck> {
+    pub(super) fn new(scenario: &'a Scenario) -> Result<Self, Stuck> {
         let mut lines: Vec<_> =
-            hub.script.iter().map(|(after, line)| (BEGINNING.plus(*after), line.clone())).collect();
+            scenario.script.iter().map(|(after, line)| (BEGINNING.plus(*after), line.clone())).collect();
         lines.sort_by_key(|(at, _)| *at);
         let mut drive = Self {
-            hub,
+            scenario,
             engine: Engine::new(Config { seed: 1, ..Config::default() }),
             log: Vec::new(),
             now: BEGINNING,
@@ -72,7 +72,7 @@ impl<'a> Drive<'a> {
             kept: BTreeMap::new(),
             script: lines.into(),
             turns: 0,
-            order: hub.order,
+            order: scenario.order,
         };
         drive.connect()?;
         Ok(drive)
@@ -81,7 +81,8 @@ impl<'a> Drive<'a> {
     /// The worker opens its stream.
     fn connect(&mut self) -> Result<(), Stuck> {
         self.stream += 1;
-        let offer = Offer { sticky: true, filters: Some(self.hub.registry.filters()), ..Offer::default() };
+        let offer =
+            Offer { sticky: true, filters: Some(self.scenario.registry.filters()), ..Offer::default() };
         self.ask(Command::OpenStream { stream: StreamId(self.stream), offer: Box::new(offer) }).map(drop)
     }
 
@@ -90,7 +91,8 @@ impl<'a> Drive<'a> {
     }
 
     pub(super) fn run(mut self, name: &str, input: String) -> Result<Ended, Stuck> {
-        let id = InstanceId::parse(&self.hub.id).map_err(|why| Stuck::Setup { what: why.to_string() })?;
+        let id =
+            InstanceId::parse(&self.scenario.id).map_err(|why| Stuck::Setup { what: why.to_string() })?;
         let request = wire::CreateInstanceRequest {
             name: name.to_owned(),
             input: Some(input),
@@ -100,7 +102,7 @@ impl<'a> Drive<'a> {
         loop {
             self.settle();
             let elapsed = self.now.since(BEGINNING);
-            let over = self.hub.until.is_some_and(|until| elapsed >= until);
+            let over = self.scenario.until.is_some_and(|until| elapsed >= until);
             if over || self.state(&id, false)?.completed_timestamp.is_some() {
                 let (state, history) = (self.state(&id, true)?, self.history(&id)?);
                 return Ok(Ended { state, history, elapsed, turns: self.turns });
@@ -160,13 +162,13 @@ impl<'a> Drive<'a> {
             Some(Request::OrchestratorRequest(turn)) => self.turn(turn, completion_token),
             Some(Request::ActivityRequest(activity)) => {
                 self.begin(&activity, &completion_token);
-                if self.hub.faults.activities_twice {
+                if self.scenario.faults.activities_twice {
                     self.begin(&activity, &completion_token);
                 }
                 Ok(())
             }
             Some(Request::EntityRequestV2(batch)) => {
-                let answer = run_entity_batch(&self.hub.registry, batch);
+                let answer = run_entity_batch(&self.scenario.registry, batch);
                 let answer = wire::EntityBatchResult { completion_token, ..answer };
                 self.answer(Command::CompleteBatch(Box::new(answer)))
             }
@@ -177,14 +179,14 @@ impl<'a> Drive<'a> {
     fn turn(&mut self, turn: wire::OrchestratorRequest, token: String) -> Result<(), Stuck> {
         let id = turn.instance_id.clone();
         let again = self.in_full(&turn)?;
-        let outcome = run_turn(&self.hub.registry, turn, self.kept.remove(&id));
+        let outcome = run_turn(&self.scenario.registry, turn, self.kept.remove(&id));
         if outcome.response.requires_history {
             let answer = wire::OrchestratorResponse { completion_token: token, ..outcome.response };
             return self.answer(Command::CompleteTurn(Box::new(answer)));
         }
         self.turns += 1;
         if let Some(again) = again {
-            let replayed = run_turn(&self.hub.registry, again, None).response;
+            let replayed = run_turn(&self.scenario.registry, again, None).response;
             if let Some(difference) = difference(&outcome.response, &replayed) {
                 return Err(self.not_deterministic(id, outcome.response, token, difference)?);
             }
@@ -194,7 +196,7 @@ impl<'a> Drive<'a> {
         }
         let answer = wire::OrchestratorResponse { completion_token: token, ..outcome.response };
         self.answer(Command::CompleteTurn(Box::new(answer)))?;
-        if self.hub.faults.crashes.contains(&self.turns) {
+        if self.scenario.faults.crashes.contains(&self.turns) {
             self.crash()?;
         }
         Ok(())
@@ -214,7 +216,7 @@ impl<'a> Drive<'a> {
         })))?;
         let history = self.history(&InstanceId::unchecked(id))?;
         // What decides by chance may happen to agree with history; four times in a row it hardly will.
-        let replayer = Replayer::new(self.hub.registry.clone());
+        let replayer = Replayer::new(self.scenario.registry.clone());
         let located = (0..4).find_map(|_| replayer.replay(&history).err());
         let difference = located.map_or(difference, |why| why.to_string());
         Ok(Stuck::NotDeterministic { turn: self.turns, difference, history: report::table(&history) })
@@ -225,7 +227,7 @@ impl<'a> Drive<'a> {
         &mut self,
         turn: &wire::OrchestratorRequest,
     ) -> Result<Option<wire::OrchestratorRequest>, Stuck> {
-        if !self.hub.check || turn.properties.is_empty() {
+        if !self.scenario.check || turn.properties.is_empty() {
             return Ok(None);
         }
         let past_events = self.history(&InstanceId::unchecked(turn.instance_id.as_str()))?;
@@ -249,7 +251,7 @@ impl<'a> Drive<'a> {
     }
 
     fn answer(&mut self, command: Command) -> Result<(), Stuck> {
-        if self.hub.faults.answers_twice {
+        if self.scenario.faults.answers_twice {
             self.ask(command.clone())?;
         }
         self.ask(command).map(drop)
@@ -268,7 +270,7 @@ impl<'a> Drive<'a> {
             ..wire::ActivityResponse::default()
         };
         let version = request.version.clone();
-        let runner = self.hub.registry.activity_runner(&name, version.as_deref());
+        let runner = self.scenario.registry.activity_runner(&name, version.as_deref());
         let run: ActivityRun = if let Some(runner) = runner {
             let (context, input) = ActivityContext::of(request.clone(), Cancellation::new());
             runner.run(context, input)
@@ -318,22 +320,22 @@ impl<'a> Drive<'a> {
     /// Turns the clock to whatever comes next; whether anything does.
     fn next_moment(&mut self) -> Result<bool, Stuck> {
         let line = self.script.front().map(|(at, _)| *at);
-        let over = self.hub.until.map(|until| BEGINNING.plus(until));
+        let over = self.scenario.until.map(|until| BEGINNING.plus(until));
         let next = [self.engine.next_due(), line, over].into_iter().flatten().min();
         let Some(next) = next else { return Ok(false) };
         self.now = self.now.max(next);
         while self.script.front().is_some_and(|(at, _)| *at <= self.now)
             && let Some((_, line)) = self.script.pop_front()
         {
-            let id = InstanceId::unchecked(self.hub.id.as_str());
+            let id = InstanceId::unchecked(self.scenario.id.as_str());
             let command = match line {
-                Line::Raise { name, data } => {
+                ScriptStep::Raise { name, data } => {
                     let input = Some(data.map_err(|what| Stuck::Setup { what })?);
                     Command::Raise { id, name, input }
                 }
-                Line::Terminate { output } => Command::Terminate { id, output, recursive: false },
-                Line::Suspend => Command::Suspend { id, reason: None },
-                Line::Resume => Command::Resume { id, reason: None },
+                ScriptStep::Terminate { output } => Command::Terminate { id, output, recursive: false },
+                ScriptStep::Suspend => Command::Suspend { id, reason: None },
+                ScriptStep::Resume => Command::Resume { id, reason: None },
             };
             self.ask(command)?;
         }
@@ -357,7 +359,7 @@ impl<'a> Drive<'a> {
         let Reply::Stats(stats) = self.ask(Command::Stats)? else {
             return Err(Stuck::Setup { what: "the hub does not say what it holds".to_owned() });
         };
-        let registered = self.hub.registry.filters();
+        let registered = self.scenario.registry.filters();
         let unclaimed =
             stats.unclaimed.iter().map(|(kind, name)| guess::unregistered(*kind, name, &registered));
         let unclaimed = unclaimed.collect();

@@ -1,6 +1,7 @@
 //! Says what is to be tested and how, and what came of it.
 
 use super::drive::Drive;
+use super::scenario::{Faults, Scenario, ScriptStep};
 use super::stuck::Stuck;
 use crate::model::Status;
 use crate::sdk::registry::ActivityRunner;
@@ -35,35 +36,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone)]
 #[must_use = "a hub does nothing before it is asked to `run`"]
-pub struct TestHub {
-    pub(super) registry: Registry,
-    pub(super) script: Vec<(Duration, Line)>,
-    pub(super) faults: Faults,
-    pub(super) check: bool,
-    pub(super) order: Option<u64>,
-    pub(super) until: Option<Duration>,
-    pub(super) id: String,
-}
-
-/// What happens from outside while the orchestration runs.
-#[derive(Debug, Clone)]
-pub(super) enum Line {
-    Raise { name: String, data: Result<String, String> },
-    Terminate { output: Option<String> },
-    Suspend,
-    Resume,
-}
-
-/// What goes wrong on purpose.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Faults {
-    /// After each of these turns worker and hub are killed; the hub comes back from what it stored.
-    pub(super) crashes: Vec<usize>,
-    /// Every answer is sent twice.
-    pub(super) answers_twice: bool,
-    /// Every activity runs twice, and both results are sent.
-    pub(super) activities_twice: bool,
-}
+pub struct TestHub(Scenario);
 
 /// What came of an orchestration.
 #[derive(Debug, Clone)]
@@ -85,7 +58,7 @@ pub struct Outcome<O, E> {
 impl TestHub {
     /// A hub whose worker has these functions.
     pub fn new(registry: Registry) -> Self {
-        Self {
+        Self(Scenario {
             registry,
             script: Vec::new(),
             faults: Faults::default(),
@@ -93,7 +66,7 @@ impl TestHub {
             order: None,
             until: None,
             id: "test".to_owned(),
-        }
+        })
     }
 
     /// Puts another function in an activity's place. One of other types does not compile.
@@ -103,14 +76,14 @@ impl TestHub {
         G: Activity<N, Input = F::Input, Output = F::Output, Error = F::Error, State = ()>,
     {
         drop(activity);
-        let name = self.registry.name_of::<F>();
-        self.registry = self.registry.replace_activity(&name, None, ActivityRunner::new(with, ()));
+        let name = self.0.registry.name_of::<F>();
+        self.0.registry = self.0.registry.replace_activity(&name, None, ActivityRunner::new(with, ()));
         self
     }
 
     /// The instance's id; `test` unless said otherwise.
     pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = id.into();
+        self.0.id = id.into();
         self
     }
 
@@ -118,63 +91,63 @@ impl TestHub {
     #[expect(clippy::needless_pass_by_value, reason = "keys are constants; a borrow would only be noise")]
     pub fn raise_at<T: Serialize>(self, after: Duration, event: EventKey<T>, value: T) -> Self {
         let data = serde_json::to_string(&value).map_err(|error| error.to_string());
-        self.line(after, Line::Raise { name: event.name().to_owned(), data })
+        self.step(after, ScriptStep::Raise { name: event.name().to_owned(), data })
     }
 
     /// Terminates the orchestration so long after the start, with an output that is JSON already.
     pub fn terminate_at(self, after: Duration, output: Option<&str>) -> Self {
-        self.line(after, Line::Terminate { output: output.map(str::to_owned) })
+        self.step(after, ScriptStep::Terminate { output: output.map(str::to_owned) })
     }
 
     /// Suspends it so long after the start.
     pub fn suspend_at(self, after: Duration) -> Self {
-        self.line(after, Line::Suspend)
+        self.step(after, ScriptStep::Suspend)
     }
 
     /// Resumes it so long after the start.
     pub fn resume_at(self, after: Duration) -> Self {
-        self.line(after, Line::Resume)
+        self.step(after, ScriptStep::Resume)
     }
 
     /// Stops when so much time has passed, whether it has ended or not.
     pub fn until(mut self, after: Duration) -> Self {
-        self.until = Some(after);
+        self.0.until = Some(after);
         self
     }
 
     /// Kills worker and hub after the turn of this number (from 1); the hub comes back from what it stored.
     pub fn crash_after_turn(mut self, turn: usize) -> Self {
-        self.faults.crashes.push(turn);
+        self.0.faults.crashes.push(turn);
         self
     }
 
     /// Sends every answer twice, as a network does that loses the first reply.
     pub fn answers_twice(mut self) -> Self {
-        self.faults.answers_twice = true;
+        self.0.faults.answers_twice = true;
         self
     }
 
     /// Runs every activity twice: at least once is what a scheduler promises.
     pub fn activities_twice(mut self) -> Self {
-        self.faults.activities_twice = true;
+        self.0.faults.activities_twice = true;
         self
     }
 
     /// Hands out and answers work in an order drawn from `seed` instead of first come, first served.
     pub fn order(mut self, seed: u64) -> Self {
-        self.order = Some(seed);
+        self.0.order = Some(seed);
         self
     }
 
     /// Whether every turn is compared with a replay of its whole history, while that has at most 2,000 events. It is,
     /// unless said otherwise.
     pub fn check_determinism(mut self, check: bool) -> Self {
-        self.check = check;
+        self.0.check = check;
         self
     }
 
-    fn line(mut self, after: Duration, line: Line) -> Self {
-        self.script.push((after, line));
+    fn step(mut self, after: Duration, step: ScriptStep) -> Self {
+        self.0.script.push((after, step));
         self
     }
 
@@ -190,11 +163,11 @@ impl TestHub {
         input: F::Input,
     ) -> Result<Outcome<F::Output, F::Error>, Stuck> {
         drop(orchestrator);
-        let name = self.registry.name_of::<F>();
+        let name = self.0.registry.name_of::<F>();
         let input = serde_json::to_string(&input)
             .map_err(|error| Stuck::Setup { what: format!("the input does not encode: {error}") })?;
-        self.registry.check().map_err(|error| Stuck::Setup { what: error.to_string() })?;
-        let ended = Drive::new(self)?.run(&name, input)?;
+        self.0.registry.check().map_err(|error| Stuck::Setup { what: error.to_string() })?;
+        let ended = Drive::new(&self.0)?.run(&name, input)?;
         Ok(Outcome {
             output: output(&ended.state),
             status: Status::from_wire(ended.state.orchestration_status()).unwrap_or(Status::Running),

@@ -1,9 +1,11 @@
 //! Runs the operations of entities: on a state that has a type, or on one that has none.
 
 use super::{Invalid, undecodable, unencodable};
-use crate::sdk::replay::definition::{Operation, Payload};
-use crate::sdk::replay::names::{self, Names, Registered};
-use crate::sdk::replay::{DurableError, Entity, EntityContext, FailureDetails, decode, encode, name_of};
+use crate::sdk::replay::definition::Operation;
+use crate::sdk::replay::names::{Names, Registered};
+use crate::sdk::replay::{
+    DurableError, Entity, EntityContext, FailureDetails, Payload, decode, encode, name_of, names_itself,
+};
 use serde_json::Value;
 use std::any::type_name;
 use std::collections::BTreeMap;
@@ -48,7 +50,7 @@ impl<S: Entity> EntityDef<S> {
 
     /// Adds an operation under the function's own name.
     pub fn op<F: Operation<M, State = S>, M>(mut self, operation: F) -> Self {
-        if !names::names_itself::<F>() {
+        if !names_itself::<F>() {
             self.problems.push(Invalid::Nameless { kind: "op", path: type_name::<F>() });
             return self;
         }

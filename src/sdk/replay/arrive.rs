@@ -4,7 +4,7 @@ use super::activity::{ATTEMPT_TAG, CALL_TAG};
 use super::call::child_id;
 use super::core::{Attempts, Core, Open, Recipe};
 use super::failure::FailureDetails;
-use super::section::Hold;
+use super::lock::Hold;
 use super::slot::Outcome;
 use crate::wire::TaskFailureDetails;
 use std::collections::btree_map::Entry;

@@ -1,11 +1,12 @@
 //! Prepares calls of activities and children, and schedules them.
 
-use super::codec::encoded;
-use super::core::{Attempts, Core, Open, Place, Recipe};
+use super::codec::{Payload, encoded};
+use super::context::OrchestrationContext;
+use super::core::{Attempts, Core, Open, Recipe};
 use super::definition::{Activity, Orchestrator};
-use super::failure::Refused;
+use super::failure::{Failure, Refused};
 use super::retry::RetryPolicy;
-use super::slot::Slot;
+use super::slot::{CallSite, Slot};
 use super::task::Task;
 use crate::wire::{self, orchestrator_action::OrchestratorActionType as Action};
 use serde::Serialize;
@@ -15,6 +16,36 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
+
+impl OrchestrationContext {
+    /// Calls an activity.
+    #[track_caller]
+    pub fn call<F: Activity<M>, M>(&self, activity: F, input: F::Input) -> Task<F::Output, F::Error> {
+        self.activity(activity).call(input)
+    }
+
+    /// Prepares the call of an activity: with a retry policy, a version, tags or another name.
+    pub fn activity<F: Activity<M>, M>(&self, activity: F) -> ActivityCall<F::Input, F::Output, F::Error> {
+        drop(activity);
+        ActivityCall::of::<F, M>(&self.0)
+    }
+
+    /// Prepares the call of an activity that is only known by name, such as one in another language.
+    pub fn activity_named<I: Serialize, O: Payload>(&self, name: &str) -> ActivityCall<I, O, Failure> {
+        ActivityCall::named(&self.0, name)
+    }
+
+    /// Prepares the start of a child: with an id, a version, a retry policy, tags or another name.
+    pub fn orchestration<F: Orchestrator<M>, M>(&self, child: F) -> ChildCall<F::Input, F::Output, F::Error> {
+        drop(child);
+        ChildCall::of::<F, M>(&self.0)
+    }
+
+    /// Prepares the start of a child that is only known by name, such as one in another language.
+    pub fn orchestration_named<I: Serialize, O: Payload>(&self, name: &str) -> ChildCall<I, O, Failure> {
+        ChildCall::named(&self.0, name)
+    }
+}
 
 /// The call of an activity, being prepared.
 #[must_use = "nothing is scheduled before .call(input)"]
@@ -57,7 +88,7 @@ impl Plan {
     fn schedule<T, E>(
         self,
         input: Result<String, Refused>,
-        at: Place,
+        at: CallSite,
         recipe: impl FnOnce(i32, String, String) -> Recipe,
     ) -> Task<T, E> {
         let core = self.core;

@@ -4,6 +4,11 @@ use super::failure::{DecodeError, Refused};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// What goes over the wire: anything that serde writes and reads.
+pub trait Payload: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {}
+
 /// Writes a value.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
     serde_json::to_string(value)

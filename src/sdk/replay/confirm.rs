@@ -1,7 +1,8 @@
 //! Compares what the code schedules with what history says it scheduled.
 
-use super::core::{Core, Open, Pending, Place};
+use super::core::{Core, Open, Pending};
 use super::failure::FailureDetails;
+use super::slot::CallSite;
 use crate::wire::history_event::EventType;
 use crate::wire::orchestrator_action::OrchestratorActionType as Action;
 use crate::wire::send_entity_message_action::EntityMessageType as Message;
@@ -110,7 +111,7 @@ impl Core {
     }
 
     /// What is waited for, and where in the source.
-    pub(super) fn waits(&self) -> Vec<(String, Place)> {
+    pub(super) fn waits(&self) -> Vec<(String, CallSite)> {
         let ledger = self.ledger.borrow();
         let open = ledger.open.iter().filter_map(|(id, (open, at))| {
             let (slot, what) = match open {

@@ -1,16 +1,12 @@
-//! Gives an orchestrator everything it may do and know.
+//! Gives an orchestrator what it may know, and its timers, events and status; `call` and `entity_call` add the calls.
 
-use super::call::{ActivityCall, ChildCall};
-use super::codec::encoded;
-use super::core::{Core, Open, Parent, Request};
-use super::definition::{Activity, Operation, Orchestrator, Payload};
-use super::entity::EntityId;
-use super::failure::{Failure, Refused};
+use super::codec::{Payload, encoded};
+use super::core::{Core, Open, Parent};
+use super::failure::Refused;
 use super::key::EventKey;
 use super::next::ContinueAsNew;
-use super::section::{LockWait, message};
 use super::slot::{Outcome, Slot};
-use super::task::{EventWait, Task, Timer};
+use super::task::{EventWait, Timer};
 use crate::model::Timestamp;
 use crate::wire::{self, orchestrator_action::OrchestratorActionType as Action};
 use serde::Serialize;
@@ -19,7 +15,6 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
-use wire::send_entity_message_action::EntityMessageType as Message;
 
 /// What an orchestrator is given: its only way to the world. Cheap to clone.
 ///
@@ -55,34 +50,6 @@ use wire::send_entity_message_action::EntityMessageType as Message;
 pub struct OrchestrationContext(pub(super) Rc<Core>);
 
 impl OrchestrationContext {
-    /// Calls an activity.
-    #[track_caller]
-    pub fn call<F: Activity<M>, M>(&self, activity: F, input: F::Input) -> Task<F::Output, F::Error> {
-        self.activity(activity).call(input)
-    }
-
-    /// Prepares the call of an activity: with a retry policy, a version, tags or another name.
-    pub fn activity<F: Activity<M>, M>(&self, activity: F) -> ActivityCall<F::Input, F::Output, F::Error> {
-        drop(activity);
-        ActivityCall::of::<F, M>(&self.0)
-    }
-
-    /// Prepares the call of an activity that is only known by name, such as one in another language.
-    pub fn activity_named<I: Serialize, O: Payload>(&self, name: &str) -> ActivityCall<I, O, Failure> {
-        ActivityCall::named(&self.0, name)
-    }
-
-    /// Prepares the start of a child: with an id, a version, a retry policy, tags or another name.
-    pub fn orchestration<F: Orchestrator<M>, M>(&self, child: F) -> ChildCall<F::Input, F::Output, F::Error> {
-        drop(child);
-        ChildCall::of::<F, M>(&self.0)
-    }
-
-    /// Prepares the start of a child that is only known by name, such as one in another language.
-    pub fn orchestration_named<I: Serialize, O: Payload>(&self, name: &str) -> ChildCall<I, O, Failure> {
-        ChildCall::named(&self.0, name)
-    }
-
     /// Sleeps. Dropping the timer cancels it.
     #[track_caller]
     pub fn sleep(&self, duration: Duration) -> Timer {
@@ -153,114 +120,9 @@ impl OrchestrationContext {
         ContinueAsNew::new(Rc::clone(&self.0), input)
     }
 
-    /// Calls an operation of an entity.
-    #[track_caller]
-    pub fn call_entity<F: Operation<M>, M>(
-        &self,
-        entity: &EntityId,
-        operation: F,
-        input: F::Input,
-    ) -> Task<F::Output, F::Error> {
-        drop(operation);
-        let name = entity.expect::<F::State>().and_then(|()| self.operation_name::<F>());
-        match name {
-            Ok(name) => self.request(entity, name, input),
-            Err(why) => Task::refused(Rc::clone(&self.0), why),
-        }
-    }
-
-    /// Calls an operation of an entity that is only known by name.
-    #[track_caller]
-    pub fn call_entity_named<I: Serialize, O: Payload>(
-        &self,
-        entity: &EntityId,
-        operation: &str,
-        input: I,
-    ) -> Task<O, Failure> {
-        self.request(entity, operation.to_owned(), input)
-    }
-
-    #[track_caller]
-    fn request<I: Serialize, T, E>(&self, entity: &EntityId, operation: String, input: I) -> Task<T, E> {
-        let (core, target) = (&self.0, entity.to_string());
-        let input =
-            encoded(input, &operation).and_then(|input| match &mut core.ledger.borrow_mut().section {
-                Some(section) => section.enter(&target).map(|()| input),
-                None => Ok(input),
-            });
-        let input = match input {
-            Ok(input) => input,
-            Err(why) => return Task::refused(Rc::clone(core), why),
-        };
-        let id = core.next_id();
-        let request_id = core.request_id(id);
-        let slot = Rc::new(Slot::open());
-        let task = Task::new(Rc::clone(core), Rc::clone(&slot), operation.as_str().into());
-        let called = wire::EntityOperationCalledEvent {
-            request_id: request_id.to_string(),
-            operation,
-            scheduled_time: None,
-            input: Some(input),
-            parent_instance_id: Some(core.facts.instance_id.clone()),
-            parent_execution_id: Some(core.facts.execution_id.clone()),
-            target_instance_id: Some(target.clone()),
-        };
-        core.schedule(id, message(Message::EntityOperationCalled(called)), Location::caller());
-        let request = Request { slot, what: target, lock: None, at: Location::caller() };
-        core.ledger.borrow_mut().requests.insert(request_id, request);
-        task
-    }
-
-    /// Signals an entity: one way, in order.
-    ///
-    /// An operation of another kind of entity, or an input that cannot be written as JSON, fails the orchestration.
-    #[track_caller]
-    pub fn signal_entity<F: Operation<M>, M>(
-        &self,
-        entity: &EntityId,
-        operation: F,
-        input: F::Input,
-    ) -> Signal {
-        drop(operation);
-        let name = entity.expect::<F::State>().and_then(|()| self.operation_name::<F>());
-        self.signal(entity, name, input)
-    }
-
-    /// Signals an entity whose operation is only known by name.
-    ///
-    /// An input that cannot be written as JSON fails the orchestration.
-    #[track_caller]
-    pub fn signal_entity_named<I: Serialize>(&self, entity: &EntityId, operation: &str, input: I) -> Signal {
-        self.signal(entity, Ok(operation.to_owned()), input)
-    }
-
-    #[track_caller]
-    fn signal<I: Serialize>(&self, entity: &EntityId, name: Result<String, Refused>, input: I) -> Signal {
-        let id = self.0.next_id();
-        let sent = name.and_then(|name| encoded(input, &name).map(|input| (name, input)));
-        let Some((operation, input)) = self.accepted(sent) else {
-            return Signal { core: Rc::clone(&self.0), id };
-        };
-        let signaled = wire::EntityOperationSignaledEvent {
-            request_id: self.0.request_id(id).to_string(),
-            operation,
-            scheduled_time: None,
-            input: Some(input),
-            target_instance_id: Some(entity.to_string()),
-        };
-        self.0.schedule(id, message(Message::EntityOperationSignaled(signaled)), Location::caller());
-        Signal { core: Rc::clone(&self.0), id }
-    }
-
-    /// Locks entities, all of them or none. They are unlocked when the guard is dropped.
-    #[track_caller]
-    pub fn lock<'a>(&self, entities: impl IntoIterator<Item = &'a EntityId>) -> LockWait {
-        LockWait::ask(&self.0, entities, Location::caller())
-    }
-
     /// What was accepted; a refusal of something that nobody awaits fails the orchestration.
     #[track_caller]
-    fn accepted<T>(&self, asked: Result<T, Refused>) -> Option<T> {
+    pub(super) fn accepted<T>(&self, asked: Result<T, Refused>) -> Option<T> {
         match asked {
             Ok(accepted) => Some(accepted),
             Err(why) => {
@@ -268,10 +130,6 @@ impl OrchestrationContext {
                 None
             }
         }
-    }
-
-    fn operation_name<F: 'static>(&self) -> Result<String, Refused> {
-        self.0.names.of::<F>().map(|(name, _)| name)
     }
 
     /// The orchestration's time: the same in every replay. It stands still within a turn.
@@ -317,26 +175,5 @@ impl OrchestrationContext {
     /// The tags the instance was started with.
     pub fn tags(&self) -> &BTreeMap<String, String> {
         &self.0.facts.tags
-    }
-}
-
-/// A signal to an entity that is on its way.
-#[derive(Debug)]
-pub struct Signal {
-    core: Rc<Core>,
-    id: i32,
-}
-
-impl Signal {
-    /// Delivers it at this moment instead of at once.
-    pub fn at(self, moment: SystemTime) {
-        let mut ledger = self.core.ledger.borrow_mut();
-        let Some(pending) = ledger.pending.get_mut(&self.id) else { return };
-        if let Action::SendEntityMessage(wire::SendEntityMessageAction {
-            entity_message_type: Some(Message::EntityOperationSignaled(signaled)),
-        }) = &mut pending.action
-        {
-            signaled.scheduled_time = Some(Timestamp::from_system_time(moment).to_wire());
-        }
     }
 }

@@ -5,22 +5,19 @@ use super::failure::{FailureDetails, Refused};
 use super::names::Names;
 use super::retry::RetryPolicy;
 use super::section::Section;
-use super::slot::{Left, Look, Outcome, Slot};
+use super::slot::{CallSite, Left, Look, Outcome, Slot};
 use crate::model::Timestamp;
 use crate::wire::{self, orchestrator_action::OrchestratorActionType as Action};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use uuid::Uuid;
+use wire::send_entity_message_action::EntityMessageType;
 
 /// The namespace of every id that an orchestrator derives, the same in all SDKs of the family.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9e95_2958_5e33_4daf_827f_2fa1_2937_b875);
-
-/// Where in the source something was scheduled.
-pub(super) type Place = &'static Location<'static>;
 
 /// What never changes during an execution.
 #[derive(Debug, Default)]
@@ -52,7 +49,7 @@ pub struct Parent {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) action: Action,
-    pub(super) at: Place,
+    pub(super) at: CallSite,
 }
 
 /// Who waits for the completion of an action.
@@ -74,7 +71,7 @@ pub(super) struct Attempts {
     pub(super) attempt: Cell<u32>,
     pub(super) first_id: i32,
     pub(super) began: Timestamp,
-    pub(super) at: Place,
+    pub(super) at: CallSite,
 }
 
 /// What to schedule again.
@@ -96,9 +93,9 @@ pub(super) struct Next {
 pub(super) struct Ledger {
     next_id: i32,
     pub(super) pending: BTreeMap<i32, Pending>,
-    pub(super) open: BTreeMap<i32, (Open, Place)>,
+    pub(super) open: BTreeMap<i32, (Open, CallSite)>,
     /// Where something was scheduled last.
-    pub(super) last: Option<Place>,
+    pub(super) last: Option<CallSite>,
     pub(super) requests: BTreeMap<Uuid, Request>,
     pub(super) events: Events,
     pub(super) section: Option<Section>,
@@ -111,7 +108,7 @@ pub(super) struct Request {
     pub(super) what: String,
     /// The entities, where a lock was asked for.
     pub(super) lock: Option<Vec<String>>,
-    pub(super) at: Place,
+    pub(super) at: CallSite,
 }
 
 #[derive(Debug)]
@@ -201,7 +198,7 @@ impl Core {
     }
 
     /// Notes that a rule was broken where nobody waits for the answer: it fails the orchestration.
-    pub(super) fn refuse(&self, why: &Refused, at: Place) {
+    pub(super) fn refuse(&self, why: &Refused, at: CallSite) {
         let details = FailureDetails::permanent("Refused", format!("{why} (at {at})"));
         self.broken.borrow_mut().get_or_insert(details);
     }
@@ -214,19 +211,19 @@ impl Core {
     }
 
     /// Schedules an action that nobody waits for.
-    pub(super) fn schedule(&self, id: i32, action: Action, at: Place) {
+    pub(super) fn schedule(&self, id: i32, action: Action, at: CallSite) {
         let mut ledger = self.ledger.borrow_mut();
         ledger.pending.insert(id, Pending { action, at });
         ledger.last = Some(at);
     }
 
     /// Schedules an action, and opens the wait for its completion.
-    pub(super) fn schedule_open(&self, id: i32, action: Action, open: Open, at: Place) {
+    pub(super) fn schedule_open(&self, id: i32, action: Action, open: Open, at: CallSite) {
         self.ledger.borrow_mut().open.insert(id, (open, at));
         self.schedule(id, action, at);
     }
 
-    pub(super) fn timer(&self, id: i32, fire_at: Timestamp, open: Open, at: Place) {
+    pub(super) fn timer(&self, id: i32, fire_at: Timestamp, open: Open, at: CallSite) {
         let action = Action::CreateTimer(wire::CreateTimerAction { fire_at: Some(fire_at.to_wire()) });
         self.schedule_open(id, action, open, at);
     }
@@ -252,4 +249,9 @@ impl Core {
         let facts = &self.facts;
         Uuid::new_v5(&NAMESPACE, format!("{}_{}_{id}", facts.instance_id, facts.execution_id).as_bytes())
     }
+}
+
+/// The action that sends a message to an entity.
+pub(super) fn entity_message(message: EntityMessageType) -> Action {
+    Action::SendEntityMessage(wire::SendEntityMessageAction { entity_message_type: Some(message) })
 }

@@ -4,19 +4,13 @@
 //! shapes apart; it is always inferred.
 
 use super::activity::ActivityContext;
+use super::codec::Payload;
 use super::context::OrchestrationContext;
 use super::entity::{Entity, EntityContext};
 use super::failure::DurableError;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-
-/// What goes over the wire: anything that serde writes and reads.
-pub trait Payload: Serialize + DeserializeOwned + Send + 'static {}
-
-impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {}
 
 /// The future of an activity.
 pub type ActivityFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;

@@ -1,24 +1,13 @@
 //! Matches external events with those who wait for them: first come, first served, on both sides.
 
-use super::core::Place;
-use super::slot::Slot;
+use super::slot::{CallSite, Raised, Slot};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-
-/// An event that has arrived.
-#[derive(Debug, Clone)]
-pub(super) struct Raised {
-    pub(super) name: String,
-    pub(super) input: Option<String>,
-    pub(super) timestamp: Option<prost_types::Timestamp>,
-    /// Its place among all events that have arrived.
-    pub(super) order: u64,
-}
 
 /// Waits and events by name, without regard to case. For one name there are only waits or only events.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    waiting: BTreeMap<String, VecDeque<(Rc<Slot>, Place)>>,
+    waiting: BTreeMap<String, VecDeque<(Rc<Slot>, CallSite)>>,
     kept: BTreeMap<String, VecDeque<Raised>>,
     arrived: u64,
 }
@@ -54,7 +43,7 @@ impl Events {
     }
 
     /// The first kept event of a name; `None` puts `slot` into the queue.
-    pub(super) fn wait(&mut self, name: &str, slot: &Rc<Slot>, at: Place) -> Option<Raised> {
+    pub(super) fn wait(&mut self, name: &str, slot: &Rc<Slot>, at: CallSite) -> Option<Raised> {
         let name = folded(name);
         if let Some(kept) = self.kept.get_mut(&name) {
             let first = kept.pop_front();
@@ -82,7 +71,7 @@ impl Events {
     }
 
     /// The names that are waited for, and where.
-    pub(super) fn waits(&self) -> impl Iterator<Item = (&str, Place)> {
+    pub(super) fn waits(&self) -> impl Iterator<Item = (&str, CallSite)> {
         self.waiting.iter().flat_map(|(name, queue)| {
             let live = queue.iter().filter(|(slot, _)| waits(slot));
             live.map(move |(_, at)| (name.as_str(), *at))

@@ -2,11 +2,11 @@
 
 use super::confirm::Scheduled;
 use super::context::OrchestrationContext;
-use super::core::{Core, Facts, Next, Parent, Place};
+use super::core::{Core, Facts, Next, Parent};
 use super::failure::{DecodeError, FailureDetails};
 use super::names::Names;
 use super::poll::{self, End, Root};
-use super::slot::Outcome;
+use super::slot::{CallSite, Outcome};
 use crate::model::{Kind, Timestamp};
 use crate::wire::{self, HistoryEvent, history_event::EventType};
 use std::collections::VecDeque;
@@ -171,7 +171,7 @@ impl Execution {
     }
 
     /// What it waits for, and where in the source each wait was made.
-    pub fn waits(&self) -> Vec<(String, Place)> {
+    pub fn waits(&self) -> Vec<(String, CallSite)> {
         self.core.waits()
     }
 

@@ -1,5 +1,6 @@
 //! Carries errors over the wire with their type: what a task fails with, and what its caller sees.
 
+use super::function_name::last_segment;
 use crate::wire::TaskFailureDetails;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,7 @@ pub trait DurableError: Serialize + DeserializeOwned + fmt::Display + Send + 'st
 }
 
 fn wire_name<E: DurableError>() -> &'static str {
-    if E::NAME.is_empty() { super::names::last_segment(std::any::type_name::<E>()) } else { E::NAME }
+    if E::NAME.is_empty() { last_segment(std::any::type_name::<E>()) } else { E::NAME }
 }
 
 /// Why a task failed, as every language reads it.
@@ -204,8 +205,7 @@ impl<T: Error + 'static> From<T> for Failure {
         if let Some(details) = (&error as &dyn Any).downcast_ref::<FailureDetails>() {
             return Self::of(details.clone());
         }
-        let mut details =
-            FailureDetails::new(super::names::last_segment(std::any::type_name::<T>()), error.to_string());
+        let mut details = FailureDetails::new(last_segment(std::any::type_name::<T>()), error.to_string());
         details.inner = causes(error.source(), 0);
         Self(Box::new(details))
     }

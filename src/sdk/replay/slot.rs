@@ -1,11 +1,24 @@
 //! Keeps the place where the outcome of one durable wait will be put.
 
-use super::events::Raised;
 use super::failure::Refused;
 use crate::wire::TaskFailureDetails;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::panic::Location;
 use std::task::Waker;
+
+/// Where in the orchestrator's source something was scheduled or waited for.
+pub(super) type CallSite = &'static Location<'static>;
+
+/// An external event that has arrived.
+#[derive(Debug, Clone)]
+pub(super) struct Raised {
+    pub(super) name: String,
+    pub(super) input: Option<String>,
+    pub(super) timestamp: Option<prost_types::Timestamp>,
+    /// Its place among all events that have arrived.
+    pub(super) order: u64,
+}
 
 /// How a wait ended, as it came.
 #[derive(Debug)]

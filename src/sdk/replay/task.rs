@@ -2,10 +2,9 @@
 
 use super::codec;
 use super::core::Core;
-use super::events::Raised;
 use super::failure::{DecodeError, DurableError, FailureDetails, Refused, TaskError};
 use super::key::EventKey;
-use super::slot::{Look, Outcome, Slot};
+use super::slot::{Look, Outcome, Raised, Slot};
 use futures_util::future::FusedFuture;
 use serde::de::DeserializeOwned;
 use std::fmt;
