@@ -45,4 +45,4 @@ bench *ARGS:
 
 # The documentation, as docs.rs builds it.
 docs:
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+    RUSTDOCFLAGS="-D warnings" cargo doc --package taskhub --no-deps --all-features

@@ -21,8 +21,9 @@
 //! | (none) | the engine, the replay, [`testing::TestHub`], reports, the sample: no tokio, no tonic | |
 //! | `emulator` | the gRPC service and `emulator::Emulator` | yes |
 //! | `sdk` | `sdk::Worker` and `sdk::Client` | yes |
-//! | `azure` | tokens from Microsoft Entra ID; brings `sdk` | yes |
-//! | `cli` | the `taskhub` command; brings `emulator` and `sdk` | yes |
+//! | `azure` | tokens from Microsoft Entra ID; brings `sdk` | no |
+//!
+//! The `taskhub` command is a package of its own, `taskhub-cli`.
 
 pub mod activities;
 pub mod orchestration;

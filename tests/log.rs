@@ -1,6 +1,6 @@
 //! Reads what an emulator in this process writes to the log.
 
-#![cfg(feature = "cli")]
+#![cfg(all(feature = "emulator", feature = "sdk"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 #[path = "log/lines.rs"]

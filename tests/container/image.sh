@@ -14,7 +14,7 @@ target=${TASKHUB_IMAGE_TARGET:-$host}
 
 # With --target the flags are for the binary alone; build scripts and macros stay dynamic, as they must.
 RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --profile image \
-  --target "$target" --no-default-features --features cli --bin taskhub
+  --target "$target" --package taskhub-cli --no-default-features --features command
 
 context=$(mktemp -d)
 trap 'rm -rf "$context" "$context.log"' EXIT

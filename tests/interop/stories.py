@@ -116,7 +116,7 @@ def soak_square(_, number):
 
 
 def soak_order(ctx, number):
-    """What benches/soak.rs starts in every language."""
+    """What cli/benches/soak.rs starts in every language."""
     squares = yield task.when_all([ctx.call_activity(soak_square, input=number + n) for n in range(3)])
     yield ctx.create_timer(timedelta(milliseconds=20))
     child = yield ctx.call_sub_orchestrator(soak_child, input=number)

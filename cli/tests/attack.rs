@@ -16,7 +16,7 @@
 //! | standard error is never read | work goes on, and SIGTERM ends the process | `pipe.rs` |
 //! | a scheduler ignores the worker's limits | the worker does not | `hostile.rs` |
 //! | a history never ends | the worker gives it up | `hostile.rs` |
-#![cfg(all(feature = "cli", unix))]
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 #![allow(dead_code, unreachable_pub, reason = "the scheduler is that of tests/sdk.rs, which uses more of it")]
 
@@ -30,7 +30,7 @@ mod hostile;
 mod pipe;
 #[path = "attack/poison.rs"]
 mod poison;
-#[path = "sdk/scheduler.rs"]
+#[path = "../../tests/sdk/scheduler.rs"]
 mod scheduler;
 #[path = "attack/silent.rs"]
 mod silent;

@@ -1,17 +1,16 @@
 //! Runs the `taskhub` command as a process: the demo, the emulator, and what they say when something is wrong.
 
-#![cfg(feature = "cli")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "cli/clients.rs"]
+#[path = "command/clients.rs"]
 mod clients;
-#[path = "cli/emulator.rs"]
+#[path = "command/emulator.rs"]
 mod emulator;
-#[path = "cli/hostile.rs"]
+#[path = "command/hostile.rs"]
 mod hostile;
-#[path = "cli/logs.rs"]
+#[path = "command/logs.rs"]
 mod logs;
-#[path = "cli/ready_file.rs"]
+#[path = "command/ready_file.rs"]
 mod ready_file;
 
 use pretty_assertions::assert_eq;
