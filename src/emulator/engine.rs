@@ -18,75 +18,39 @@
 //! - `notice`, `observe`, `unclaimed`: what the log is told. `size`: how much memory state and replies take.
 //! - `entity`, `index`: one entity, and the lists of instances, each a machine of its own.
 
-mod actions;
-mod activity;
-mod child;
-mod chunks;
 pub mod command;
-mod complete;
-mod continue_as_new;
-mod end;
-mod entities;
+mod decide;
+mod deliver;
 pub mod entity;
-mod expire;
-mod gather;
-mod hand_out;
-mod history;
-mod ids;
-pub mod index;
-mod instance;
-mod lease;
-pub(in crate::emulator) mod limit;
-mod malformed;
-mod matching;
 pub mod notice;
-mod observe;
-mod outbox;
-mod purge;
-mod quarantine;
-mod query;
 pub mod record;
-mod repeat;
-mod restart;
-mod rewind;
-mod signal;
-mod size;
-mod start;
-mod stats;
-mod streams;
-mod suspects;
-mod timers;
-mod too_large;
-mod turn;
-mod unattended;
-mod unclaimed;
-mod waiters;
-mod worklist;
+mod state;
 
 #[cfg(test)]
 mod tests;
 
 use crate::model::{InstanceId, Timestamp};
 use command::{Command, Effect, Refusal, Reply, StreamId};
+use decide::ids::Ids;
+pub(in crate::emulator) use decide::limit;
+use decide::outbox::Outgoing;
+use deliver::gather::Gathering;
+use deliver::hand_out::Departure;
+pub use deliver::lease::LeaseTimes;
+use deliver::lease::Leases;
+use deliver::streams::{Bounds, Streams};
+use deliver::suspects::Suspects;
+use deliver::unclaimed::Unclaimed;
+use deliver::waiters::Waiters;
+use deliver::worklist::{Work, Worklist};
 use entity::Entities;
-use gather::Gathering;
-use hand_out::Departure;
-use ids::Ids;
-use index::Index;
-use instance::Instance;
-pub use lease::LeaseTimes;
-use lease::Leases;
 use notice::{Listening, Notice};
-use outbox::Outgoing;
 use record::Record;
+use state::index::Index;
+use state::instance::Instance;
+use state::timers::Timers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
-use streams::{Bounds, Streams};
-use suspects::Suspects;
-use timers::Timers;
-use unclaimed::Unclaimed;
-use waiters::Waiters;
-use worklist::{Work, Worklist};
 
 /// What a hub is told when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +134,7 @@ pub struct Engine {
     streams: Streams,
     leases: Leases,
     /// Leases whose stream has ended, by their work: the next to get it puts an end to them.
-    orphans: BTreeMap<Work, lease::LeaseId>,
+    orphans: BTreeMap<Work, deliver::lease::LeaseId>,
     /// Streams that get no more because their workers do not read, and when each is given up.
     stalled: BTreeMap<StreamId, Timestamp>,
     suspects: Suspects,
@@ -180,14 +144,14 @@ pub struct Engine {
     waiters: Waiters,
     /// How often the batch of an entity was given back since one was answered.
     batches_given_back: BTreeMap<InstanceId, u32>,
-    requests: repeat::Requests,
+    requests: decide::repeat::Requests,
     outbox: VecDeque<Outgoing>,
     records: Vec<Record>,
     effects: Vec<Effect>,
     listening: Listening,
     notices: Vec<Notice>,
     /// The last work item of each stream; kept only while warnings are listened to.
-    last_sent: BTreeMap<command::StreamId, observe::Sent>,
+    last_sent: BTreeMap<command::StreamId, deliver::observe::Sent>,
     unclaimed: Unclaimed,
 }
 
@@ -216,7 +180,7 @@ impl Engine {
             gathering: Gathering::default(),
             waiters: Waiters::default(),
             batches_given_back: BTreeMap::new(),
-            requests: repeat::Requests::default(),
+            requests: decide::repeat::Requests::default(),
             outbox: VecDeque::new(),
             records: Vec::new(),
             effects: Vec::new(),

@@ -7,7 +7,7 @@ use super::command::{StreamId, WorkKind};
 use crate::model::{InstanceId, Status};
 use std::time::Duration;
 
-pub use super::unclaimed::Nearest;
+pub use super::deliver::unclaimed::Nearest;
 
 /// From how many returns of a work item on there is a warning: one or two are made when a worker is stopped.
 pub const AGAIN: u32 = 3;

@@ -6,10 +6,12 @@
 use super::Engine;
 use super::command::WorkKind;
 use super::entity::Changed;
-use super::history::{self, History};
-use super::instance::{Activity, Arrived, Child, End, GENERATION, Instance, Rewinding, Stage, execution_of};
-use super::size::ENTRY;
-use super::timers::TimerKey;
+use super::state::history::{self, History};
+use super::state::instance::{
+    Activity, Arrived, Child, End, GENERATION, Instance, Rewinding, Stage, execution_of,
+};
+use super::state::size::ENTRY;
+use super::state::timers::TimerKey;
 use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp, event};
 use crate::wire;
 use bytes::Bytes;
@@ -123,18 +125,18 @@ pub enum Settles {
 /// What a committed turn came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     /// The moment of its `OrchestratorStarted`.
-    pub(super) turn_at: Timestamp,
+    pub(crate) turn_at: Timestamp,
     /// How many of the inbox it consumed.
-    pub(super) consumed: usize,
+    pub(crate) consumed: usize,
     /// The events of its actions, encoded, in order.
-    pub(super) events: Vec<Bytes>,
-    pub(super) scheduled: Vec<Scheduled>,
-    pub(super) custom_status: Option<String>,
-    pub(super) trace: Option<wire::OrchestrationTraceContext>,
-    pub(super) suspended: bool,
-    pub(super) end: Option<End>,
+    pub(crate) events: Vec<Bytes>,
+    pub(crate) scheduled: Vec<Scheduled>,
+    pub(crate) custom_status: Option<String>,
+    pub(crate) trace: Option<wire::OrchestrationTraceContext>,
+    pub(crate) suspended: bool,
+    pub(crate) end: Option<End>,
 }
 
 /// What a turn has scheduled.
@@ -172,41 +174,41 @@ pub enum Scheduled {
 /// What the next execution of an instance begins with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Continued {
-    pub(super) at: Timestamp,
-    pub(super) started: Box<wire::ExecutionStartedEvent>,
+    pub(crate) at: Timestamp,
+    pub(crate) started: Box<wire::ExecutionStartedEvent>,
     /// The inbox after `ExecutionStarted`.
-    pub(super) inbox: Vec<Arrived>,
-    pub(super) custom_status: Option<String>,
-    pub(super) suspended: bool,
-    pub(super) turn_at: Timestamp,
+    pub(crate) inbox: Vec<Arrived>,
+    pub(crate) custom_status: Option<String>,
+    pub(crate) suspended: bool,
+    pub(crate) turn_at: Timestamp,
 }
 
 /// What a rewound execution goes on with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rewound {
-    pub(super) at: Timestamp,
-    pub(super) turn_at: Timestamp,
+    pub(crate) at: Timestamp,
+    pub(crate) turn_at: Timestamp,
     /// The new history, each event encoded.
-    pub(super) history: Vec<Bytes>,
-    pub(super) started: Box<wire::ExecutionStartedEvent>,
+    pub(crate) history: Vec<Bytes>,
+    pub(crate) started: Box<wire::ExecutionStartedEvent>,
     /// What is still to come according to the new history.
-    pub(super) scheduled: Vec<Scheduled>,
+    pub(crate) scheduled: Vec<Scheduled>,
     /// Every child the new history has.
-    pub(super) offspring: Vec<InstanceId>,
+    pub(crate) offspring: Vec<InstanceId>,
     /// Whether a turn is to be handed out though nothing has arrived.
-    pub(super) nudged: bool,
+    pub(crate) nudged: bool,
 }
 
 impl Engine {
     /// Makes a change and keeps its record for the store.
-    pub(super) fn put(&mut self, record: Record) {
+    pub(crate) fn put(&mut self, record: Record) {
         self.apply(&record);
         self.note_life(&record);
         self.records.push(record);
     }
 
     /// Makes a change. Total: what was decided can be applied.
-    pub(super) fn apply(&mut self, record: &Record) {
+    pub(crate) fn apply(&mut self, record: &Record) {
         match record {
             Record::Created { id, at, started, start_at } => self.apply_created(id, *at, started, *start_at),
             Record::Arrived { id, settles, kind, event } => self.apply_arrived(id, *settles, *kind, event),
@@ -466,7 +468,7 @@ impl Engine {
     }
 
     /// The status of an instance, if it exists.
-    pub(super) fn status_of(&self, id: &InstanceId) -> Option<Status> {
+    pub(crate) fn status_of(&self, id: &InstanceId) -> Option<Status> {
         self.instances.get(id).map(Instance::status)
     }
 }

@@ -1,7 +1,7 @@
 //! Decides what a worker's answer to a batch means.
 
 use super::{Caller, Decision, Entities, Operation, Start};
-use crate::emulator::engine::malformed::INVALID;
+use crate::emulator::engine::decide::malformed::INVALID;
 use crate::model::{InstanceId, InvalidId, Timestamp, event, failure};
 use crate::wire::{self, operation_action::OperationActionType, operation_result::ResultType};
 use std::time::Duration;

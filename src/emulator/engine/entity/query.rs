@@ -2,7 +2,7 @@
 
 use super::{Entities, Entity};
 use crate::emulator::engine::command::{EntityQuery, Refusal};
-use crate::emulator::engine::query::PAGE_BYTES;
+use crate::emulator::engine::decide::query::PAGE_BYTES;
 use crate::model::InstanceId;
 use crate::wire;
 use prost::Message as _;

@@ -1,0 +1,83 @@
+//! Puts into inboxes what clients send: events, suspend, resume.
+
+use crate::emulator::engine::Engine;
+use crate::emulator::engine::command::{Refusal, Reply};
+use crate::model::{InstanceId, Kind, Timestamp, event};
+use crate::wire::HistoryEvent;
+
+impl Engine {
+    /// Raises an event; one for an instance that has ended is dropped (wire-semantics B.4).
+    pub(crate) fn raise(
+        &mut self,
+        id: &InstanceId,
+        name: String,
+        input: Option<String>,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        if id.is_entity() {
+            self.note_event_for_entity(id, &name);
+            let what = format!("'{id}' is an entity; signal it instead of raising an event");
+            return Err(Refusal::Invalid { what });
+        }
+        self.send(id, Kind::EventRaised, &event::event_raised(now, name, input), now)
+    }
+
+    /// Suspends an instance: it is SUSPENDED once the turn that tells its worker is committed (wire-semantics B.6).
+    pub(crate) fn suspend(
+        &mut self,
+        id: &InstanceId,
+        reason: Option<String>,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        if self.will_be_suspended(id)? {
+            return Ok(Reply::Done);
+        }
+        let told = self.send(id, Kind::ExecutionSuspended, &event::execution_suspended(now, reason), now)?;
+        self.await_worker(id, now);
+        Ok(told)
+    }
+
+    /// Resumes an instance, likewise.
+    pub(crate) fn resume(
+        &mut self,
+        id: &InstanceId,
+        reason: Option<String>,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        if !self.will_be_suspended(id)? {
+            return Ok(Reply::Done);
+        }
+        let told = self.send(id, Kind::ExecutionResumed, &event::execution_resumed(now, reason), now)?;
+        self.await_worker(id, now);
+        Ok(told)
+    }
+
+    /// Whether an instance is suspended once what has arrived is told. A suspension of such a one, and a resume of any
+    /// other, reach no worker: some wait for a resume each, some fail the instance (R73).
+    fn will_be_suspended(&self, id: &InstanceId) -> Result<bool, Refusal> {
+        let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "these two kinds control it, no other does")]
+        let control = |kind: Kind| match kind {
+            Kind::ExecutionSuspended => Some(true),
+            Kind::ExecutionResumed => Some(false),
+            _ => None,
+        };
+        let last = instance.inbox.iter().rev().find_map(|arrived| control(arrived.kind));
+        Ok(last.unwrap_or(instance.suspended))
+    }
+
+    /// For an instance that does not exist there is nothing to send to, and a client hears it (wire-semantics F 10).
+    fn send(
+        &mut self,
+        id: &InstanceId,
+        kind: Kind,
+        event: &HistoryEvent,
+        now: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        if !self.instances.contains_key(id) {
+            return Err(Refusal::NoSuchInstance { id: id.clone() });
+        }
+        self.deliver(id, kind, event, now);
+        Ok(Reply::Done)
+    }
+}
