@@ -6,17 +6,11 @@
 //!
 //! # Layout
 //!
-//! - [`command`]: what can be asked, and what is answered. [`record`]: what is stored, and how it changes the state.
-//! - `start`, `signal`, `end`, `restart`, `rewind`, `purge`, `query`: what clients ask for.
-//! - `turn`: what a worker is given; `complete`, `actions`, `continue_as_new`: what its answer means; `chunks`,
-//!   `malformed`: an answer in parts, and one that makes no sense.
-//! - `activity`, `child`, `entities`: work beside the turns; `outbox`: what instances send each other.
-//! - `hand_out`, `worklist`, `streams`, `matching`, `lease`, `timers`, `gather`, `waiters`: who gets what, and when.
-//! - `limit`, `too_large`: what workers may send, and what fails because it cannot be sent to them.
-//! - `expire`: work that a worker keeps and streams that none reads; `suspects`, `quarantine`: what kills its workers.
-//! - `unattended`: what takes effect without a worker.
-//! - `notice`, `observe`, `unclaimed`: what the log is told. `size`: how much memory state and replies take.
-//! - `entity`, `index`: one entity, and the lists of instances, each a machine of its own.
+//! - [`command`]: what can be asked, and what is answered. [`record`]: what is stored. [`notice`]: what the log is told.
+//! - `state`: what is durable, and how a record changes it.
+//! - `decide`: what a command means, one file for each kind of thing decided.
+//! - `deliver`: which worker gets what and when, and who is answered. Nothing in it is durable.
+//! - [`entity`]: one entity, a machine of its own.
 
 pub mod command;
 mod decide;

@@ -11,20 +11,20 @@ mod cursor;
 mod merge;
 mod walk;
 
-pub use walk::Page;
+pub(crate) use walk::Page;
 
 use crate::model::{InstanceId, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What of an instance its place in the index depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Where it stands.
-    pub status: Status,
+    pub(crate) status: Status,
     /// When it was created.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
     /// When it ended; `None` while it has not.
-    pub ended: Option<Timestamp>,
+    pub(crate) ended: Option<Timestamp>,
 }
 
 /// A moment, and the id that tells equal moments apart.
@@ -32,7 +32,7 @@ type Key = (Timestamp, InstanceId);
 
 /// The instances of a hub, in every order that clients ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Index {
+pub(crate) struct Index {
     entries: BTreeMap<InstanceId, Entry>,
     created: [BTreeSet<Key>; 7],
     named: [BTreeMap<InstanceId, Timestamp>; 7],
@@ -41,7 +41,7 @@ pub struct Index {
 
 impl Index {
     /// Puts an instance where it belongs now, wherever it was before.
-    pub fn upsert(&mut self, id: &InstanceId, entry: Entry) {
+    pub(crate) fn upsert(&mut self, id: &InstanceId, entry: Entry) {
         let before = self.entries.insert(id.clone(), entry);
         if before == Some(entry) {
             return;
@@ -58,7 +58,7 @@ impl Index {
     }
 
     /// Forgets an instance. Whether it was there.
-    pub fn remove(&mut self, id: &InstanceId) -> bool {
+    pub(crate) fn remove(&mut self, id: &InstanceId) -> bool {
         match self.entries.remove(id) {
             Some(entry) => {
                 self.take_out(id, entry);
@@ -69,17 +69,17 @@ impl Index {
     }
 
     /// How many instances there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// How many instances there are by status, in the order of [`Status::ALL`].
-    pub fn counts(&self) -> [usize; 7] {
+    pub(crate) fn counts(&self) -> [usize; 7] {
         std::array::from_fn(|at| self.named[at].len())
     }
 

@@ -10,11 +10,11 @@ use std::ops::Bound;
 
 /// A page of ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// The ids, in order.
-    pub ids: Vec<InstanceId>,
+    pub(crate) ids: Vec<InstanceId>,
     /// Where the next page begins; `None` on the last one.
-    pub next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// How many instances a page may pass over that do not fit. No order serves a prefix *and* a range of moments exactly;
@@ -29,7 +29,7 @@ impl Index {
     /// # Errors
     ///
     /// [`Refusal::Invalid`] where `after` is not what a page before said.
-    pub fn query(&self, query: &Query) -> Result<Page, Refusal> {
+    pub(crate) fn query(&self, query: &Query) -> Result<Page, Refusal> {
         match query.after.as_deref().map(Cursor::read).transpose()? {
             Some(Cursor::Created(at, id)) => Ok(self.by_creation(query, Some((at, id)))),
             Some(Cursor::Named(id)) => Ok(self.by_name(query, Some(&id))),
@@ -50,7 +50,7 @@ impl Index {
     /// # Errors
     ///
     /// [`Refusal::Invalid`] where `after` is neither.
-    pub fn list_ids(&self, list: &ListIds) -> Result<Page, Refusal> {
+    pub(crate) fn list_ids(&self, list: &ListIds) -> Result<Page, Refusal> {
         let after =
             list.after.as_deref().map(|token| self.ended_as(token).map_or_else(|| Cursor::read(token), Ok));
         let (after, until_empty) = match after.transpose()? {
@@ -77,7 +77,7 @@ impl Index {
 
     /// The first ended instances of those statuses that were created in the
     /// range, oldest first: what a purge by filter deletes.
-    pub fn ended_and_created(
+    pub(crate) fn ended_and_created(
         &self,
         wanted: Statuses,
         from: Option<Timestamp>,
