@@ -38,12 +38,55 @@ pub(crate) fn read(file: &Path) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The module a file of `src/` holds: `src/emulator/engine.rs` is `emulator/engine`, `src/lib.rs` is empty.
-pub(crate) fn module_of(file: &Path) -> String {
-    let below = file.strip_prefix("src").expect("a file of src/").with_extension("");
-    match below.to_string_lossy().replace('\\', "/") {
-        root if root == "lib" => String::new(),
+/// A crate of this repository: the folder of its sources, and the name its modules are told apart by.
+///
+/// The library's modules have no prefix; those of a program begin with the folder that holds it.
+pub(crate) struct Sources {
+    pub(crate) folder: PathBuf,
+    pub(crate) prefix: String,
+}
+
+/// The library, and every program: in `src/bin/`, or in a member crate beside `src/`.
+pub(crate) fn sources() -> Vec<Sources> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = vec![Sources { folder: "src".into(), prefix: String::new() }];
+    let folders = |below: &str| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(root.join(below)).into_iter().flatten().flatten();
+        let mut folders: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+            .map(|path| path.strip_prefix(root).expect("found below the package").to_owned())
+            .collect();
+        folders.sort();
+        folders
+    };
+    let members = folders("").into_iter().filter(|folder| root.join(folder).join("Cargo.toml").is_file());
+    let members = members.map(|folder| folder.join("src"));
+    for folder in folders("src/bin").into_iter().chain(members) {
+        if root.join(&folder).join("main.rs").is_file() {
+            let prefix = folder.to_string_lossy().replace('\\', "/");
+            found.push(Sources { folder, prefix });
+        }
+    }
+    found
+}
+
+/// The module a file of a crate holds: `src/emulator/engine.rs` is `emulator/engine`, `src/lib.rs` is empty.
+pub(crate) fn module_of(file: &Path, sources: &Sources) -> String {
+    let below = file.strip_prefix(&sources.folder).expect("a file of the crate").with_extension("");
+    let below = match below.to_string_lossy().replace('\\', "/") {
+        root if root == "lib" || root == "main" => String::new(),
         module => module,
+    };
+    join(&sources.prefix, &below)
+}
+
+/// Two parts of a module's path, either of which may be empty.
+pub(crate) fn join(one: &str, other: &str) -> String {
+    match (one, other) {
+        ("", other) => other.to_owned(),
+        (one, "") => one.to_owned(),
+        (one, other) => format!("{one}/{other}"),
     }
 }
 
@@ -63,14 +106,12 @@ pub(crate) fn test_only_modules(text: &str) -> BTreeSet<String> {
     declared.collect()
 }
 
-/// Every path that starts in this package, as `code` in `module` names it.
-pub(crate) fn paths_in(code: &str, module: &str) -> Vec<Named> {
+/// Every path that starts in this crate, as `code` in `module` names it. `root` is the module of the crate's root.
+pub(crate) fn paths_in(code: &str, module: &str, root: &str) -> Vec<Named> {
     let mut named = Vec::new();
     for (start, keyword) in starts(code) {
-        let mut base: Vec<&str> = match keyword {
-            "crate" => Vec::new(),
-            _ => module.split('/').filter(|part| !part.is_empty()).collect(),
-        };
+        let from = if keyword == "crate" { root } else { module };
+        let mut base: Vec<&str> = from.split('/').filter(|part| !part.is_empty()).collect();
         let mut rest = &code[start..];
         while let Some(after) = rest.strip_prefix("super::") {
             base.pop();
@@ -80,6 +121,34 @@ pub(crate) fn paths_in(code: &str, module: &str) -> Vec<Named> {
         let line = code[..start].matches('\n').count() + 1;
         let base = base.into_iter().map(str::to_owned).collect();
         tree(rest, base, &mut |path| named.push(Named { line, path: path.join("/") }));
+    }
+    named
+}
+
+/// Every path into another crate that `code` names, without the crate's name.
+pub(crate) fn paths_into(other: &str, code: &str) -> Vec<Named> {
+    let mut named = Vec::new();
+    for (at, _) in code.match_indices(other) {
+        let begins = !code[..at].ends_with(|c: char| c.is_alphanumeric() || "_:$".contains(c));
+        if let Some(rest) = code[at + other.len()..].strip_prefix("::").filter(|_| begins) {
+            let line = code[..at].matches('\n').count() + 1;
+            tree(rest, Vec::new(), &mut |path| named.push(Named { line, path: path.join("/") }));
+        }
+    }
+    named
+}
+
+/// Every path that a `use` of `code` in `module` brings in from `child`, a module that the file declares.
+pub(crate) fn brought_in(code: &str, module: &str, child: &str) -> Vec<Named> {
+    let mut named = Vec::new();
+    for (start, _) in code.match_indices("use ") {
+        let rest = code[start + 4..].trim_start();
+        let rest = rest.strip_prefix("self::").unwrap_or(rest);
+        if rest.strip_prefix(child).is_some_and(|after| after.starts_with("::")) {
+            let line = code[..start].matches('\n').count() + 1;
+            let base = module.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+            tree(rest, base, &mut |path| named.push(Named { line, path: path.join("/") }));
+        }
     }
     named
 }

@@ -1,0 +1,119 @@
+//! Keeps names apart, and the words in them known.
+
+use super::{Module, modules, nothing};
+use std::collections::BTreeMap;
+
+/// Names that more than one type has: how many types at the most, and why.
+const SHARED: &[(&str, usize, &str)] = &[
+    ("Activity", 4, TO_DIVIDE),
+    ("Admission", 2, TO_DIVIDE),
+    ("Answer", 7, TO_DIVIDE),
+    ("Answering", 2, TO_DIVIDE),
+    ("Bounds", 2, TO_DIVIDE),
+    ("Call", 4, TO_DIVIDE),
+    ("Chunks", 2, TO_DIVIDE),
+    ("Command", 2, TO_DIVIDE),
+    ("Completion", 2, TO_DIVIDE),
+    ("Counted", 2, TO_DIVIDE),
+    ("Emulator", 2, TO_DIVIDE),
+    ("End", 2, TO_DIVIDE),
+    ("Ended", 3, TO_DIVIDE),
+    ("Ending", 2, TO_DIVIDE),
+    ("Entity", 2, TO_DIVIDE),
+    ("EntityQuery", 2, TO_DIVIDE),
+    ("Error", 3, TO_DIVIDE),
+    ("Failure", 3, TO_DIVIDE),
+    ("Found", 2, TO_DIVIDE),
+    ("Handle", 2, TO_DIVIDE),
+    ("History", 2, TO_DIVIDE),
+    ("Instance", 2, TO_DIVIDE),
+    ("Item", 2, TO_DIVIDE),
+    ("KeepAlive", 2, TO_DIVIDE),
+    ("Kind", 2, TO_DIVIDE),
+    ("Left", 2, TO_DIVIDE),
+    ("Limits", 2, TO_DIVIDE),
+    ("Line", 2, TO_DIVIDE),
+    ("ListIds", 2, TO_DIVIDE),
+    ("Look", 3, TO_DIVIDE),
+    ("Losses", 2, TO_DIVIDE),
+    ("Message", 2, TO_DIVIDE),
+    ("Names", 3, TO_DIVIDE),
+    ("Next", 2, TO_DIVIDE),
+    ("Open", 5, TO_DIVIDE),
+    ("Operation", 2, TO_DIVIDE),
+    ("Outcome", 4, TO_DIVIDE),
+    ("Over", 2, TO_DIVIDE),
+    ("Pace", 2, TO_DIVIDE),
+    ("Page", 2, TO_DIVIDE),
+    ("Parent", 2, TO_DIVIDE),
+    ("Patience", 3, TO_DIVIDE),
+    ("Pending", 3, TO_DIVIDE),
+    ("Place", 2, TO_DIVIDE),
+    ("Plan", 3, TO_DIVIDE),
+    ("Query", 2, TO_DIVIDE),
+    ("Queue", 2, TO_DIVIDE),
+    ("Running", 3, TO_DIVIDE),
+    ("Scheduled", 2, TO_DIVIDE),
+    ("Seen", 3, TO_DIVIDE),
+    ("Shared", 3, TO_DIVIDE),
+    ("Signal", 2, TO_DIVIDE),
+    ("Source", 2, TO_DIVIDE),
+    ("Stage", 2, TO_DIVIDE),
+    ("Start", 2, TO_DIVIDE),
+    ("State", 5, TO_DIVIDE),
+    ("Stub", 2, TO_DIVIDE),
+    ("Table", 2, TO_DIVIDE),
+    ("Task", 2, TO_DIVIDE),
+    ("Turn", 2, TO_DIVIDE),
+    ("Until", 2, TO_DIVIDE),
+    ("Verdict", 2, TO_DIVIDE),
+    ("Wait", 2, TO_DIVIDE),
+    ("Waiting", 3, TO_DIVIDE),
+    ("Wish", 3, TO_DIVIDE),
+    ("Work", 2, TO_DIVIDE),
+];
+
+/// The reason of a name that is still to be given to one type alone.
+const TO_DIVIDE: &str = "to be named for what each is of";
+
+/// Every type that a file declares: not the associated ones of a trait, which are indented.
+fn types(code: &str) -> impl Iterator<Item = &str> {
+    code.lines().filter_map(|line| {
+        let indented = line.starts_with(' ');
+        let line = line.trim_start();
+        let line = match line.strip_prefix("pub(") {
+            Some(rest) => rest.split_once(") ")?.1,
+            None => line.strip_prefix("pub ").unwrap_or(line),
+        };
+        let (keyword, rest) = line.split_once(' ')?;
+        let declares = match keyword {
+            "struct" | "enum" | "trait" | "union" => true,
+            "type" => !indented,
+            _ => false,
+        };
+        let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+        (declares && !name.is_empty()).then_some(name)
+    })
+}
+
+#[test]
+fn no_two_types_share_a_name_but_those_that_are_listed() {
+    let modules = modules();
+    let mut homes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Module { module, code, .. } in &modules {
+        for name in types(code) {
+            homes.entry(name).or_default().push(module);
+        }
+    }
+    let shared = homes.into_iter().filter_map(|(name, homes)| {
+        let allowed = SHARED.iter().find(|(listed, ..)| *listed == name).map_or(1, |(_, most, _)| *most);
+        (homes.len() > allowed).then(|| format!("`{name}` in {}", homes.join(", ")))
+    });
+    nothing(shared, "one name is one type; say of each what it is of, or why not, in SHARED");
+}
+
+#[test]
+fn types_are_found_but_not_those_of_traits() {
+    let code = "pub(crate) struct A<T>(T);\nenum B {\n}\nmod c {\n    pub struct D;\n    type E = u8;\n}\npub type F = u8;\n";
+    assert_eq!(types(code).collect::<Vec<_>>(), ["A", "B", "D", "F"]);
+}
