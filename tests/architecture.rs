@@ -102,23 +102,25 @@ const COMMAND: (&str, &[&str]) =
 ///
 /// A circle that is found must be part of one of these; the names are those of modules.
 const CIRCLES: &[(&[&str], &str)] = &[
-    (&["sdk/replay/failure", "sdk/replay/names"], "to be mended"),
     (&["emulator/dispatch/handle", "emulator/dispatch/items"], "to be mended"),
-    (&["emulator/engine/notice", "emulator/engine/unclaimed"], "to be mended"),
-    (&["emulator/engine/matching", "emulator/engine/streams"], "to be mended"),
+    (&["emulator/engine/notice", "emulator/engine/deliver/unclaimed"], "to be mended"),
+    (&["emulator/engine/deliver/matching", "emulator/engine/deliver/streams"], "to be mended"),
     (&["emulator/engine/entity/batch", "emulator/engine/entity/entities"], "to be mended"),
-    (&["testing/drive", "testing/hub"], "to be mended"),
     (&["sdk/auth/method", "sdk/connect"], "to be mended"),
     (
-        &["emulator/engine/actions", "emulator/engine/complete", "emulator/engine/continue_as_new"],
+        &[
+            "emulator/engine/decide/actions",
+            "emulator/engine/decide/complete",
+            "emulator/engine/decide/continue_as_new",
+        ],
         "to be mended",
     ),
     (
         &[
-            "emulator/engine/gather",
-            "emulator/engine/instance",
-            "emulator/engine/lease",
-            "emulator/engine/worklist",
+            "emulator/engine/deliver/gather",
+            "emulator/engine/state/instance",
+            "emulator/engine/deliver/lease",
+            "emulator/engine/deliver/worklist",
         ],
         "to be mended",
     ),
@@ -129,27 +131,12 @@ const CIRCLES: &[(&[&str], &str)] = &[
     ),
     (
         &[
-            "src/bin/taskhub/arguments",
-            "src/bin/taskhub/failure",
-            "src/bin/taskhub/healthcheck",
-            "src/bin/taskhub/items",
-            "src/bin/taskhub/logging",
-            "src/bin/taskhub/signals",
-        ],
-        "to be mended",
-    ),
-    (
-        &[
-            "sdk/replay/call",
-            "sdk/replay/context",
-            "sdk/replay/core",
-            "sdk/replay/definition",
-            "sdk/replay/entity",
-            "sdk/replay/events",
-            "sdk/replay/next",
-            "sdk/replay/section",
-            "sdk/replay/slot",
-            "sdk/replay/task",
+            "cli/src/arguments",
+            "cli/src/failure",
+            "cli/src/healthcheck",
+            "cli/src/items",
+            "cli/src/logging",
+            "cli/src/signals",
         ],
         "to be mended",
     ),
