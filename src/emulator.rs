@@ -40,6 +40,6 @@ mod service;
 #[cfg(feature = "emulator")]
 pub use builder::EmulatorBuilder;
 #[cfg(feature = "emulator")]
-pub use running::{Emulator, StartError, authority, reachable};
+pub use dispatch::MissingHub;
 #[cfg(feature = "emulator")]
-pub use service::MissingHub;
+pub use running::{Emulator, StartError, authority, reachable};

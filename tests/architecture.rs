@@ -32,7 +32,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["emulator/engine", "emulator/store", "clock", "entropy", "linger", "wire", "model"],
     ),
     ("emulator/service", &["emulator/dispatch", "emulator/engine", "wire", "model", "clock"]),
-    ("emulator/health", &["emulator/service", "model"]),
+    ("emulator/health", &["emulator/dispatch", "model"]),
     (
         "emulator",
         &[

@@ -1,9 +1,10 @@
 //! Says how an emulator is to be started.
 
+use super::dispatch::MissingHub;
 use super::engine::LeaseTimes;
 use super::running::{Emulator, StartError};
 use super::serve::{self, Serving};
-use super::service::{Bounds, MissingHub};
+use super::service::Bounds;
 use crate::clock::{Clock, WallClock};
 use crate::emulator::store::{Forgetful, Store};
 use crate::model::HubName;

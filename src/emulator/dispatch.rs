@@ -7,6 +7,7 @@
 mod capacity;
 mod handle;
 mod hub;
+mod hubs;
 mod items;
 mod limiter;
 mod log;
@@ -14,8 +15,9 @@ mod log;
 pub use capacity::Capacity;
 pub use handle::{Failure, Handle};
 pub use hub::{Hub, Input, Outcome};
+pub use hubs::MissingHub;
+pub(super) use hubs::{HubError, Hubs, Naming, NewHub};
 pub use items::{Items, Partings};
-pub(super) use limiter::Limiter;
 
 use crate::clock::Clock;
 use crate::linger::Linger;

@@ -2,18 +2,17 @@
 //!
 //! Scripts ask in many ways (`GET /`, `/health`, `/healthz`, a ping of one hub); all of them get an answer.
 
-use super::service::Hubs;
+use super::dispatch::{HubError, Hubs};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::routing::get;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use tonic::Code;
 use tower_service::Service as _;
 
 /// What a connection to the health port talks to.
@@ -43,13 +42,19 @@ impl hyper::service::Service<Request<Incoming>> for Health {
 }
 
 /// Whether a gRPC request with the hub of `x-taskhub`, or with none, would find one.
-async fn ping(State(hubs): State<Hubs>, mut headers: HeaderMap) -> (StatusCode, String) {
-    headers.remove("taskhub");
-    if let Some(named) = headers.remove("x-taskhub") {
-        headers.insert("taskhub", named);
-    }
-    let Err(refused) = hubs.of(&headers) else { return (StatusCode::OK, String::new()) };
-    let status =
-        if refused.code() == Code::NotFound { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
-    (status, format!("{}\n", refused.message()))
+async fn ping(State(hubs): State<Hubs>, headers: HeaderMap) -> (StatusCode, String) {
+    let named = match headers.get("x-taskhub").map(HeaderValue::to_str).transpose() {
+        Ok(named) => named.filter(|name| !name.trim().is_empty()),
+        Err(_) => {
+            return (StatusCode::BAD_REQUEST, "the header 'x-taskhub' is not printable ASCII\n".to_owned());
+        }
+    };
+    let Err(error) = hubs.find(named) else { return (StatusCode::OK, String::new()) };
+    let status = match error {
+        HubError::NotFound { .. } => StatusCode::NOT_FOUND,
+        HubError::Unnamed | HubError::AlreadyExists { .. } | HubError::ServesTheUnnamed { .. } => {
+            StatusCode::BAD_REQUEST
+        }
+    };
+    (status, format!("{error}\n"))
 }

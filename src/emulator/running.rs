@@ -1,8 +1,7 @@
 //! Holds a running emulator.
 
 use super::builder::EmulatorBuilder;
-use super::dispatch::Handle;
-use super::service::Hubs;
+use super::dispatch::{Handle, Hubs};
 use crate::model::HubName;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;

@@ -11,14 +11,14 @@ mod descriptors;
 mod heard;
 
 use super::builder::EmulatorBuilder;
-use super::dispatch::{self, Capacity, Partings};
+use super::dispatch::{self, Capacity, Hubs, Naming, NewHub, Partings};
 use super::engine::Config;
 use super::farewell::Watched;
 use super::health::Health;
 use super::keep_alive::KeepAlive;
 use super::listen::bind;
 use super::running::{StartError, authority};
-use super::service::{Admission, Front, Hubs, NewHub, Service};
+use super::service::{Admission, Front, Service};
 use crate::clock::{Clock as _, WallClock};
 use crate::linger::Linger;
 use crate::model::HubName;
@@ -56,7 +56,9 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let linger = Linger::default();
     let capacity = Capacity::of(how.max_state);
     let new_hub = new_hub(how, runtime.handle().clone(), linger.clone(), capacity.clone());
-    let hubs = Hubs::new(&how.hubs, how.dynamic_hubs, how.missing_hub, new_hub);
+    let naming =
+        Naming { names: how.hubs.clone(), dynamic: how.dynamic_hubs, missing: how.missing_hub };
+    let hubs = Hubs::new(naming, new_hub, how.clock.clone());
     let limits = how.limits();
     let service = Service {
         hubs: hubs.clone(),

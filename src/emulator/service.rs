@@ -7,11 +7,9 @@
 
 mod admission;
 mod announced;
-mod blame;
 mod elsewhere;
 mod encoded;
 mod front;
-mod hubs;
 mod metadata;
 mod oversized;
 mod parse;
@@ -24,21 +22,12 @@ mod streams;
 
 pub(super) use admission::{Admission, Bounds, Reserved};
 pub(super) use front::Front;
-pub(super) use hubs::{Hubs, NewHub};
 
-use super::dispatch::Capacity;
+use super::dispatch::{Capacity, Handle, Hubs};
 use crate::clock::Clock;
+use http::HeaderMap;
 use std::sync::Arc;
-
-/// What a request that names no hub gets (wire-semantics A.2, rule 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MissingHub {
-    /// The hub `default`, or the first there is: the plain clients of several SDKs name none.
-    #[default]
-    Default,
-    /// `INVALID_ARGUMENT`, as a scheduler that cannot route it.
-    Reject,
-}
+use tonic::Status;
 
 /// The service over all hubs of an emulator.
 #[derive(Clone)]
@@ -51,4 +40,11 @@ pub(super) struct Service {
     pub(super) admission: Admission,
     /// How long one payload may be, in bytes; `None` for any length.
     pub(super) max_payload: Option<usize>,
+}
+
+impl Service {
+    /// The hub that a request is for.
+    fn hub_of(&self, headers: &HeaderMap) -> Result<Handle, Status> {
+        Ok(self.hubs.find(metadata::hub(headers)?)?)
+    }
 }

@@ -6,7 +6,7 @@ use super::encoded::Encoded;
 use super::oversized::{self, Completion};
 use super::reading::Chunks;
 use super::streams::WorkItems;
-use super::{Service, blame, elsewhere};
+use super::{Service, elsewhere, status};
 use crate::emulator::dispatch::Partings;
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarServiceServer};
 use bytes::Bytes;
@@ -132,18 +132,18 @@ impl Calls {
         match request.uri().path() {
             WORK_ITEMS => {
                 let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service, self.partings));
-                Box::pin(async move { blame::sender(grpc.server_streaming(items, request).await) })
+                Box::pin(async move { status::correct_unread(grpc.server_streaming(items, request).await) })
             }
             HISTORY => {
                 let (mut grpc, history) = (self.grpc(), ServeHistory(self.service));
-                Box::pin(async move { blame::sender(grpc.server_streaming(history, request).await) })
+                Box::pin(async move { status::correct_unread(grpc.server_streaming(history, request).await) })
             }
             _ => {
                 let mut generated = self.generated;
                 let answered = generated.call(request);
                 Box::pin(async move {
                     let Ok(response) = answered.await;
-                    blame::sender(response)
+                    status::correct_unread(response)
                 })
             }
         }

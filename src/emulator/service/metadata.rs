@@ -1,8 +1,8 @@
 //! Reads what requests say beside their message.
 
-use http::header::ToStrError;
 use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
+use tonic::Status;
 
 /// The header by which our own worker says that it keeps orchestrations between turns.
 ///
@@ -10,8 +10,13 @@ use std::time::Duration;
 pub(crate) const STICKY: &str = "x-taskhub-sticky";
 
 /// The hub that a request names. A name that is no text is not taken for none: the request is not the default hub's.
-pub(super) fn hub(headers: &HeaderMap) -> Result<Option<&str>, ToStrError> {
-    let name = headers.get("taskhub").map(HeaderValue::to_str).transpose()?;
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` where the name is no text.
+pub(super) fn hub(headers: &HeaderMap) -> Result<Option<&str>, Status> {
+    let name = headers.get("taskhub").map(HeaderValue::to_str).transpose();
+    let name = name.map_err(|_| Status::invalid_argument("the metadata 'taskhub' is not printable ASCII"))?;
     Ok(name.filter(|name| !name.trim().is_empty()))
 }
 

@@ -2,7 +2,6 @@
 
 use super::admission::{Reserved, SMALL};
 use super::{Service, metadata, render};
-use crate::clock::{Clock as _, WallClock};
 use crate::emulator::dispatch::Handle;
 use crate::emulator::engine::command::{Command, HistoryPage, Refusal, Reply, Until};
 use crate::model::InstanceId;
@@ -77,7 +76,7 @@ impl Service {
         let wait = async || hub.wait(id.clone(), until, get_inputs_and_outputs).await.map(Reply::State);
         let waiting = self.fitting(async || match wait().await {
             Err(Refusal::NoSuchInstance { .. }) => {
-                WallClock.sleep_until(WallClock.now().plus(UNBORN)).await;
+                self.clock.sleep_until(self.clock.now().plus(UNBORN)).await;
                 wait().await
             }
             found => found,
@@ -104,7 +103,7 @@ impl Service {
         headers: &HeaderMap,
         request: wire::StreamInstanceHistoryRequest,
     ) -> Result<Response<Chunks>, Status> {
-        let hub = self.hubs.of(headers)?;
+        let hub = self.hub_of(headers)?;
         let first = HistoryPage {
             id: InstanceId::unchecked(request.instance_id),
             execution: request.execution_id,

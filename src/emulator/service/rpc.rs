@@ -14,7 +14,7 @@ type Answered<T> = Result<Response<T>, Status>;
 
 impl Service {
     pub(super) fn hub<T>(&self, request: &Request<T>) -> Result<Handle, Status> {
-        self.hubs.of(request.metadata().as_ref())
+        self.hub_of(request.metadata().as_ref())
     }
 
     async fn ask<T>(
@@ -265,7 +265,7 @@ impl TaskHubSidecarService for Service {
         request: Request<wire::CreateTaskHubRequest>,
     ) -> Answered<wire::CreateTaskHubResponse> {
         let replace = request.get_ref().recreate_if_exists;
-        self.hubs.create(request.metadata().as_ref(), replace).await?;
+        self.hubs.create(metadata::hub(request.metadata().as_ref())?, replace).await?;
         Ok(Response::new(wire::CreateTaskHubResponse {}))
     }
 
@@ -273,7 +273,7 @@ impl TaskHubSidecarService for Service {
         &self,
         request: Request<wire::DeleteTaskHubRequest>,
     ) -> Answered<wire::DeleteTaskHubResponse> {
-        self.hubs.delete(request.metadata().as_ref()).await?;
+        self.hubs.delete(metadata::hub(request.metadata().as_ref())?).await?;
         Ok(Response::new(wire::DeleteTaskHubResponse {}))
     }
 

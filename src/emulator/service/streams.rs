@@ -46,7 +46,7 @@ impl Service {
         request: wire::GetWorkItemsRequest,
         partings: Arc<Partings>,
     ) -> Result<WorkItems, Status> {
-        let hub = self.hubs.of(headers)?;
+        let hub = self.hub_of(headers)?;
         let sdk = metadata::sdk(headers);
         // Zero and less mean that no limit is given (wire-semantics A.6): the hub has one of its own for those. To Python's worker zero turns or activities are
         // none, and it never gives a limit for entities; Go's published worker answers no entity item at all (R93, R94).

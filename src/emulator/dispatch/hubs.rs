@@ -1,19 +1,59 @@
-//! Finds the hub that a request is for.
+//! Keeps the task hubs of an emulator by name: finds, creates and deletes them.
+//!
+//! A door (gRPC, HTTP) reads from its request which hub is named, and renders a [`HubError`] in its own way.
 
-use super::{MissingHub, metadata};
-use crate::clock::{Clock as _, WallClock};
-use crate::emulator::dispatch::{Handle, Limiter};
+use super::handle::Handle;
+use super::limiter::Limiter;
+use crate::clock::Clock;
 use crate::model::HubName;
-use http::HeaderMap;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tonic::Status;
 
 /// How many hubs a warning lists.
 const LISTED: usize = 10;
 
 /// Makes a hub and runs it on the emulator's thread.
 pub(in crate::emulator) type NewHub = Arc<dyn Fn(&HubName) -> Handle + Send + Sync>;
+
+/// What a request that names no hub gets (wire-semantics A.2, rule 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingHub {
+    /// The hub `default`, or the first there is: the plain clients of several SDKs name none.
+    #[default]
+    Default,
+    /// `INVALID_ARGUMENT`, as a scheduler that cannot route it.
+    Reject,
+}
+
+/// Which hubs there are from the start, and which hub a request gets.
+#[derive(Debug, Clone)]
+pub(in crate::emulator) struct Naming {
+    /// The hubs that exist from the start.
+    pub(in crate::emulator) names: Vec<HubName>,
+    /// Whether an unknown hub is made when it is first named.
+    pub(in crate::emulator) dynamic: bool,
+    /// What a request that names no hub gets.
+    pub(in crate::emulator) missing: MissingHub,
+}
+
+/// Why a request has no hub, or why the hubs are not changed as it asks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::emulator) enum HubError {
+    /// There is no hub of that name.
+    #[error("Task hub not found: {name}")]
+    NotFound { name: HubName },
+    /// The request names no hub, and no hub is meant by that.
+    #[error("the request names no task hub; send the metadata 'taskhub'")]
+    Unnamed,
+    /// There is a hub of that name already.
+    #[error("task hub '{name}' already exists; set recreateIfExists to replace it")]
+    AlreadyExists { name: HubName },
+    /// The hub serves requests that name none, so it stays.
+    #[error(
+        "task hub '{name}' serves requests that name none and cannot be deleted; CreateTaskHub with recreateIfExists empties it"
+    )]
+    ServesTheUnnamed { name: HubName },
+}
 
 /// Every hub of an emulator, by name.
 #[derive(Clone)]
@@ -25,19 +65,17 @@ pub(in crate::emulator) struct Hubs {
     /// Whether an unknown hub is made when it is first named.
     dynamic: bool,
     missing: MissingHub,
+    clock: Arc<dyn Clock>,
     warnings: Arc<Mutex<Limiter>>,
 }
 
 impl Hubs {
-    pub(in crate::emulator) fn new(
-        names: &[HubName],
-        dynamic: bool,
-        missing: MissingHub,
-        make: NewHub,
-    ) -> Self {
+    pub(in crate::emulator) fn new(naming: Naming, make: NewHub, clock: Arc<dyn Clock>) -> Self {
+        let Naming { names, dynamic, missing } = naming;
         let known = names.iter().map(|name| (name.clone(), make(name))).collect();
         let first = names.first().cloned().unwrap_or_else(|| HubName::new("default"));
-        Self { known: Arc::new(Mutex::new(known)), make, first, dynamic, missing, warnings: Arc::default() }
+        let (known, warnings) = (Arc::new(Mutex::new(known)), Arc::default());
+        Self { known, make, first, dynamic, missing, clock, warnings }
     }
 
     /// The first that was named.
@@ -54,29 +92,33 @@ impl Hubs {
         self.known().iter().map(|(name, hub)| (name.clone(), hub.clone())).collect()
     }
 
-    /// The hub that a request is for (wire-semantics A.2).
-    pub(in crate::emulator) fn of(&self, headers: &HeaderMap) -> Result<Handle, Status> {
-        let name = self.name(headers)?;
+    /// The hub that a request is for, by the name it gives (wire-semantics A.2).
+    ///
+    /// # Errors
+    ///
+    /// [`HubError::NotFound`] or [`HubError::Unnamed`].
+    pub(in crate::emulator) fn find(&self, named: Option<&str>) -> Result<Handle, HubError> {
+        let name = self.name(named)?;
         let mut known = self.known();
         if let Some(hub) = known.get(&name) {
             return Ok(hub.clone());
         }
         if !self.dynamic {
             self.warn_of_unknown(&name, &known);
-            return Err(Status::not_found(format!("Task hub not found: {name}")));
+            return Err(HubError::NotFound { name });
         }
         let hub = (self.make)(&name);
         known.insert(name, hub.clone());
         Ok(hub)
     }
 
-    /// Tells of a hub that was asked for and is not there: most often one side has the name and the other has not.
+    /// Warns of a hub that was asked for and does not exist: most often one side has the name and the other has not.
     fn warn_of_unknown(&self, name: &HubName, known: &BTreeMap<HubName, Handle>) {
         if !tracing::enabled!(tracing::Level::WARN) {
             return;
         }
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(left_out) = warnings.allows(name.as_str(), WallClock.now()) {
+        if let Some(left_out) = warnings.allows(name.as_str(), self.clock.now()) {
             let mut hubs: Vec<_> = known.keys().take(LISTED).map(HubName::as_str).collect();
             if known.len() > hubs.len() {
                 hubs.push("...");
@@ -94,14 +136,20 @@ impl Hubs {
     }
 
     /// Makes the hub that a request names; in place of the one it has, where that is asked for.
-    pub(super) async fn create(&self, headers: &HeaderMap, replace: bool) -> Result<(), Status> {
-        let name = self.name(headers)?;
+    ///
+    /// # Errors
+    ///
+    /// [`HubError::Unnamed`] or [`HubError::AlreadyExists`].
+    pub(in crate::emulator) async fn create(
+        &self,
+        named: Option<&str>,
+        replace: bool,
+    ) -> Result<(), HubError> {
+        let name = self.name(named)?;
         let replaced = {
             let mut known = self.known();
             if known.contains_key(&name) && !replace {
-                return Err(Status::already_exists(format!(
-                    "task hub '{name}' already exists; set recreateIfExists to replace it"
-                )));
+                return Err(HubError::AlreadyExists { name });
             }
             let hub = (self.make)(&name);
             known.insert(name, hub)
@@ -114,13 +162,14 @@ impl Hubs {
 
     /// Deletes the hub that a request names, with everything in it. The hub of requests that name none stays, where it would
     /// not come into being again: the emulator says that it serves, and without that hub it would not.
-    pub(super) async fn delete(&self, headers: &HeaderMap) -> Result<(), Status> {
-        let name = self.name(headers)?;
+    ///
+    /// # Errors
+    ///
+    /// [`HubError::Unnamed`], [`HubError::NotFound`] or [`HubError::ServesTheUnnamed`].
+    pub(in crate::emulator) async fn delete(&self, named: Option<&str>) -> Result<(), HubError> {
+        let name = self.name(named)?;
         if self.known().contains_key(&name) && !self.dynamic && self.serves_the_unnamed(&name) {
-            return Err(Status::failed_precondition(format!(
-                "task hub '{name}' serves requests that name none and cannot be deleted; \
-                 CreateTaskHub with recreateIfExists empties it"
-            )));
+            return Err(HubError::ServesTheUnnamed { name });
         }
         let deleted = self.known().remove(&name);
         match deleted {
@@ -128,7 +177,7 @@ impl Hubs {
                 hub.stop().await;
                 Ok(())
             }
-            None => Err(Status::not_found(format!("Task hub not found: {name}"))),
+            None => Err(HubError::NotFound { name }),
         }
     }
 
@@ -143,15 +192,11 @@ impl Hubs {
         if self.known().contains_key(&default) { default } else { self.first.clone() }
     }
 
-    fn name(&self, headers: &HeaderMap) -> Result<HubName, Status> {
-        let named = metadata::hub(headers)
-            .map_err(|_| Status::invalid_argument("the metadata 'taskhub' is not printable ASCII"))?;
+    fn name(&self, named: Option<&str>) -> Result<HubName, HubError> {
         match (named, self.missing) {
             (Some(name), MissingHub::Default | MissingHub::Reject) => Ok(HubName::new(name)),
             (None, MissingHub::Default) => Ok(self.unnamed()),
-            (None, MissingHub::Reject) => {
-                Err(Status::invalid_argument("the request names no task hub; send the metadata 'taskhub'"))
-            }
+            (None, MissingHub::Reject) => Err(HubError::Unnamed),
         }
     }
 
