@@ -10,6 +10,7 @@
 //! - [`model`]: ids, moments, statuses and events, as values.
 //! - [`emulator`]: the scheduler: a pure engine, a store, a dispatcher, a gRPC service.
 //! - [`sdk`]: what orchestrations are written with, and the worker and client that run them.
+//! - [`view`]: what there is to know of an instance, for everything that shows one.
 //! - [`report`]: a history as something to read.
 //! - [`testing`]: the same test with no sockets, against the emulator, a container or any endpoint.
 //! - `clock` and `entropy` (with `emulator` or `sdk`): the only readers of time and of chance; tests bring their own.
@@ -33,6 +34,7 @@ pub mod model;
 pub mod report;
 pub mod sdk;
 pub mod testing;
+pub mod view;
 pub mod wire;
 
 #[cfg(any(feature = "emulator", feature = "sdk"))]

@@ -11,7 +11,6 @@ pub mod golden;
 
 mod drive;
 mod explain;
-mod guess;
 mod hub;
 mod replayer;
 mod scenario;

@@ -69,7 +69,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sdk", &["sdk/replay", "sdk/registry", "sdk/auth", "sdk/connect", "sdk/client", "sdk/worker", "model"]),
-    ("report", &["wire", "model"]),
+    ("view", &["emulator/engine", "wire", "model"]),
+    ("report", &["view", "wire", "model"]),
     (
         "testing",
         &[
@@ -83,6 +84,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "sdk/client",
             "sdk/worker",
             "sdk/connect",
+            "view",
             "report",
             "clock",
             "entropy",
@@ -150,6 +152,7 @@ const PURE: &[&str] = &[
     "emulator/store",
     "sdk/replay",
     "sdk/registry",
+    "view",
     "report",
     "activities",
     "orchestration",

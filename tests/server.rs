@@ -140,15 +140,24 @@ async fn an_unknown_hub_is_named_and_a_dynamic_one_comes_into_being() {
 }
 
 #[tokio::test]
-async fn a_wait_ends_with_its_deadline_and_not_before_and_one_for_nobody_at_once() {
+async fn a_wait_ends_with_its_deadline_and_one_for_an_instance_that_does_not_exist_after_a_second() {
     const ALMOST: Duration = Duration::from_millis(3_599_999);
     const REST: Duration = Duration::from_millis(1);
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
     let emulator = Emulator::builder().clock(clock.clone()).start().await.unwrap();
     let mut client = connect(&emulator).await;
-    let nobody = client.wait_for_instance_completion(get("nobody")).await.unwrap_err();
-    assert_eq!(nobody.code(), Code::NotFound);
     client.start_instance(start("a", "never")).await.unwrap();
+    let sleepers = clock.sleepers();
+    let nobody = tokio::spawn({
+        let mut client = client.clone();
+        async move { client.wait_for_instance_completion(get("nobody")).await }
+    });
+    while clock.sleepers() == sleepers {
+        tokio::task::yield_now().await;
+    }
+    assert!(!nobody.is_finished(), "a parent may be about to start it");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(nobody.await.unwrap().unwrap_err().code(), Code::NotFound);
     // tonic's client keeps the deadline too, by a clock that nobody turns: an hour of it does not pass here.
     let mut request = tonic::Request::new(get("a"));
     request.set_timeout(ALMOST + REST);

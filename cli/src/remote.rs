@@ -10,6 +10,7 @@ use taskhub::report::{self, Head, Look};
 use taskhub::sdk::auth::Authentication;
 use taskhub::sdk::client::{Client, Handle, Snapshot};
 use taskhub::sdk::connect::Target;
+use taskhub::view::{InstanceView, WaitsFor};
 use taskhub::wire::HistoryEvent;
 
 /// Starts an orchestration; prints its output when it has ended, or its id if nobody waits for that.
@@ -104,20 +105,18 @@ pub(crate) async fn history(flags: History) -> Result<(), Failure> {
 }
 
 /// What an instance without an open row waits for: a history says nothing of that.
-fn waits(status: Status, events: &[HistoryEvent]) -> &'static str {
+fn waits(status: Status, events: &[HistoryEvent]) -> String {
     match status {
-        Status::Pending => {
-            "  nothing has happened yet: it waits for its time, or for a worker that has its name\n"
+        Status::Pending => format!("  {}\n", WaitsFor::FirstTurn),
+        Status::Running => match WaitsFor::of(&InstanceView::of(events)) {
+            WaitsFor::FirstTurn | WaitsFor::EventOrWorker => {
+                format!("  {}\n", WaitsFor::EventOrWorker)
+            }
+            WaitsFor::Nothing | WaitsFor::Tasks(_) => String::new(),
+        },
+        Status::Suspended | Status::Completed | Status::Failed | Status::Terminated | Status::Canceled => {
+            String::new()
         }
-        Status::Running if report::open(events).is_empty() => {
-            "  no task is open: it waits for an event, or for a worker to take its next turn\n"
-        }
-        Status::Running
-        | Status::Suspended
-        | Status::Completed
-        | Status::Failed
-        | Status::Terminated
-        | Status::Canceled => "",
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tells a history as a sequence diagram in mermaid.
 
-use super::table::failed;
-use super::{one_line, short};
+use super::{failed, one_line, short};
 use crate::wire::{HistoryEvent, history_event::EventType};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,8 +1,8 @@
 //! Lays a history out as a table, one line an event.
 
-use super::{moment, one_line, short};
+use super::{failed, moment, one_line, short};
 use crate::model::{Kind, Timestamp};
-use crate::wire::{HistoryEvent, TaskFailureDetails, history_event::EventType};
+use crate::wire::{HistoryEvent, history_event::EventType};
 use std::fmt::Write as _;
 
 /// How much of a payload is shown.
@@ -115,9 +115,4 @@ fn at(operation: &str, target: Option<&str>) -> String {
 
 fn due(at: Option<&prost_types::Timestamp>) -> String {
     at.map(|at| format!("due {}", Timestamp::from_wire(at))).unwrap_or_default()
-}
-
-pub(super) fn failed(failure: Option<&TaskFailureDetails>) -> String {
-    let Some(failure) = failure else { return "failed".to_owned() };
-    format!("{}: {}", failure.error_type, short(&failure.error_message, PAYLOAD))
 }

@@ -1,8 +1,8 @@
 //! Draws a history over time: one line a task, what runs in parallel one above the other.
 
-use super::tasks::{Attempt, Instance, Task, instance};
 use super::{one_line, spoken};
 use crate::model::{Status, Timestamp};
+use crate::view::{Attempt, InstanceView, Task, TaskKind};
 use crate::wire::HistoryEvent;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -51,25 +51,25 @@ pub struct Head {
 
 /// The history as a timeline that looks so.
 pub fn timeline_in(history: &[HistoryEvent], look: Look) -> String {
-    laid_out(&instance(history), look)
+    laid_out(&InstanceView::of(history), look)
 }
 
 /// The history as a timeline that looks so, below what the scheduler says of the instance.
 pub fn timeline_of(head: &Head, history: &[HistoryEvent], look: Look) -> String {
     let Head { name, id, status } = head.clone();
-    laid_out(&Instance { name, id, status, ..instance(history) }, look)
+    laid_out(&InstanceView { name, id, status, ..InstanceView::of(history) }, look)
 }
 
-fn laid_out(instance: &Instance, look: Look) -> String {
-    let mut many: BTreeMap<(super::tasks::What, &str), Vec<&Task>> = BTreeMap::new();
+fn laid_out(instance: &InstanceView, look: Look) -> String {
+    let mut many: BTreeMap<(TaskKind, &str), Vec<&Task>> = BTreeMap::new();
     for task in &instance.tasks {
-        many.entry((task.what, &task.name)).or_default().push(task);
+        many.entry((task.kind, &task.name)).or_default().push(task);
     }
     many.retain(|_, tasks| tasks.len() > look.fold_above);
     let axis = Axis { began: instance.began, ended: instance.last, width: look.width.max(8) };
     let mut rows = Vec::new();
     for task in &instance.tasks {
-        match many.get_mut(&(task.what, task.name.as_str())) {
+        match many.get_mut(&(task.kind, task.name.as_str())) {
             None => rows.push(one(task, axis, look)),
             Some(tasks) if tasks.is_empty() => {}
             Some(tasks) => rows.push(folded(&std::mem::take(tasks), axis)),
@@ -85,7 +85,7 @@ struct Row {
     note: String,
 }
 
-fn draw(instance: &Instance, axis: Axis, rows: &[Row]) -> String {
+fn draw(instance: &InstanceView, axis: Axis, rows: &[Row]) -> String {
     let title = rows.iter().map(|row| row.title.chars().count()).max().unwrap_or(0);
     let status = instance.status.map_or("?", Status::as_str);
     let whole = spoken(axis.ended.since(axis.began));
@@ -122,7 +122,7 @@ fn one(task: &Task, axis: Axis, look: Look) -> Row {
     }
     let mut note = match task.to() {
         None => "open".to_owned(),
-        Some(_) if task.what == super::tasks::What::Moment => {
+        Some(_) if task.kind == TaskKind::Moment => {
             format!("at {}", spoken(task.from().since(axis.began)))
         }
         Some(to) if task.failed() => format!("failed after {}", spoken(to.since(task.from()))),

@@ -1,6 +1,5 @@
 //! Drives engine and replay against each other until an orchestration ends.
 
-use super::guess;
 use super::replayer::Replayer;
 use super::scenario::{Scenario, ScriptStep};
 use super::stuck::Stuck;
@@ -11,6 +10,7 @@ use crate::model::{InstanceId, Timestamp};
 use crate::report;
 use crate::sdk::registry::ActivityRun;
 use crate::sdk::{ActivityContext, Cached, Cancellation, run_entity_batch, run_turn};
+use crate::view::unclaimed;
 use crate::wire::{self, work_item::Request};
 use prost::Message as _;
 use std::collections::{BTreeMap, VecDeque};
@@ -360,9 +360,8 @@ impl<'a> Drive<'a> {
             return Err(Stuck::Setup { what: "the hub does not say what it holds".to_owned() });
         };
         let registered = self.scenario.registry.filters();
-        let unclaimed =
-            stats.unclaimed.iter().map(|(kind, name)| guess::unregistered(*kind, name, &registered));
-        let unclaimed = unclaimed.collect();
+        let sentences = stats.unclaimed.iter().map(|(kind, name)| unclaimed(*kind, name, &registered));
+        let unclaimed = sentences.collect();
         Ok(Stuck::Waiting { waits, unclaimed, history: report::table(&self.history(id)?) })
     }
 }

@@ -1,10 +1,10 @@
-//! Guesses which name was meant where nobody knows the one that was said.
+//! Says of work that no worker takes because of its name which name was probably meant.
 
 use crate::emulator::engine::command::WorkKind;
 use crate::wire::WorkItemFilters;
 
-/// What to say of work that nobody takes because of its name.
-pub(super) fn unregistered(kind: WorkKind, name: &str, registered: &WorkItemFilters) -> String {
+/// What to say of work of a name that no worker has registered.
+pub fn unclaimed(kind: WorkKind, name: &str, registered: &WorkItemFilters) -> String {
     let (what, known): (_, Vec<&str>) = match kind {
         WorkKind::Turn => {
             ("orchestration", registered.orchestrations.iter().map(|f| f.name.as_str()).collect())
@@ -50,21 +50,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_takes_is_told_with_what_was_probably_meant() {
+    fn work_that_no_worker_takes_is_shown_with_the_name_that_was_probably_meant() {
         let activity = |name: &str| crate::wire::ActivityFilter { name: name.into(), versions: vec![] };
         let registered =
             WorkItemFilters { activities: vec![activity("square"), activity("sum")], ..Default::default() };
-        let told = |kind, name| unregistered(kind, name, &registered);
+        let said = |kind, name| unclaimed(kind, name, &registered);
         assert_eq!(
-            told(WorkKind::Activity, "squared"),
+            said(WorkKind::Activity, "squared"),
             "no worker has registered the activity \"squared\"; did you mean \"square\"?"
         );
         assert_eq!(
-            told(WorkKind::Activity, "charge"),
+            said(WorkKind::Activity, "charge"),
             "no worker has registered the activity \"charge\"; registered: square, sum"
         );
         assert_eq!(
-            told(WorkKind::Turn, "square"),
+            said(WorkKind::Turn, "square"),
             "no worker has registered the orchestration \"square\"; none is registered at all"
         );
     }

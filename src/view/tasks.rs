@@ -1,8 +1,7 @@
 //! Finds the tasks in a history: what was scheduled, how it ended, and which attempts belong together.
 
-use super::{moment, one_line, short};
+use super::text::{failed, moment, one_line, short};
 use crate::model::{Kind, Status, Timestamp};
-
 use crate::wire::{HistoryEvent, TaskFailureDetails, history_event::EventType};
 use std::collections::BTreeMap;
 
@@ -15,38 +14,74 @@ const PREVIEW: usize = 40;
 
 /// The instance that a history is of, as far as it says.
 #[derive(Debug, Default)]
-pub(super) struct Instance {
-    pub(super) name: String,
-    pub(super) id: String,
-    pub(super) status: Option<Status>,
-    /// What it ended with.
-    pub(super) outcome: String,
-    pub(super) began: Timestamp,
-    /// When the last thing happened.
-    pub(super) last: Timestamp,
-    pub(super) tasks: Vec<Task>,
+pub struct InstanceView {
+    /// The name of its orchestration.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// Its status; `None` where the history does not begin with its start.
+    pub status: Option<Status>,
+    /// What it ended with, on one line.
+    pub outcome: String,
+    /// The moment of the first event.
+    pub began: Timestamp,
+    /// The moment of the latest event.
+    pub last: Timestamp,
+    /// Its tasks, in the order in which they began.
+    pub tasks: Vec<Task>,
+}
+
+impl InstanceView {
+    /// Reads a history.
+    pub fn of(history: &[HistoryEvent]) -> Self {
+        let mut reader = Reader::default();
+        let began = history.first().map(moment).unwrap_or_default();
+        reader.instance.began = began;
+        reader.instance.last = began;
+        for event in history {
+            let at = moment(event);
+            reader.instance.last = reader.instance.last.max(at);
+            if let Some(body) = &event.event_type {
+                reader.read(event.event_id, at, body);
+            }
+        }
+        reader.instance.tasks.retain(|task| !task.attempts.is_empty());
+        reader.instance
+    }
+
+    /// The tasks that have begun and not ended, oldest first.
+    pub fn open(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(|task| task.to().is_none())
+    }
 }
 
 /// One logical task: an activity, a child, a timer, a call of an entity, or something that happened at one moment.
 #[derive(Debug)]
-pub(super) struct Task {
-    pub(super) what: What,
-    pub(super) name: String,
+pub struct Task {
+    /// What kind of task it is.
+    pub kind: TaskKind,
+    /// The name of the activity, orchestration or operation, or of what happened.
+    pub name: String,
     /// The id of the first action; -1 for what arrived.
-    pub(super) id: i32,
+    pub id: i32,
     /// Its attempts, the pauses between them left out.
-    pub(super) attempts: Vec<Attempt>,
+    pub attempts: Vec<Attempt>,
     /// What it came to, or what it carried.
-    pub(super) outcome: String,
+    pub outcome: String,
 }
 
 /// What kind of task it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub enum TaskKind {
+    /// An activity.
     Activity,
+    /// A child orchestration.
     Child,
+    /// A timer.
     Timer,
+    /// A call of an entity.
     Entity,
+    /// A request for the locks of a critical section.
     Lock,
     /// An event that arrived, or something else that happened at one moment.
     Moment,
@@ -54,58 +89,46 @@ pub(super) enum What {
 
 /// From when to when one attempt lasted, and how it ended.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attempt {
-    pub(super) from: Timestamp,
-    pub(super) to: Option<Timestamp>,
-    pub(super) failed: bool,
+pub struct Attempt {
+    /// When it was scheduled.
+    pub from: Timestamp,
+    /// When it ended; `None` while it is open.
+    pub to: Option<Timestamp>,
+    /// Whether it ended in failure.
+    pub failed: bool,
 }
 
 impl Task {
-    pub(super) fn from(&self) -> Timestamp {
+    /// When it was first scheduled.
+    pub fn from(&self) -> Timestamp {
         self.attempts.first().map_or(Timestamp::EPOCH, |attempt| attempt.from)
     }
 
     /// When it ended; `None` while it is open.
-    pub(super) fn to(&self) -> Option<Timestamp> {
+    pub fn to(&self) -> Option<Timestamp> {
         self.attempts.last().and_then(|attempt| attempt.to)
     }
 
-    pub(super) fn failed(&self) -> bool {
+    /// Whether its last attempt failed.
+    pub fn failed(&self) -> bool {
         self.attempts.last().is_some_and(|attempt| attempt.failed)
     }
 
     /// Its name, with its id where it has one.
-    pub(super) fn title(&self) -> String {
+    pub fn title(&self) -> String {
         let name = one_line(&self.name);
-        match (self.what, self.id) {
-            (What::Moment, _) => name,
-            (What::Timer, id) => format!("timer #{id}"),
-            (What::Child, id) => format!("{name} (child) #{id}"),
+        match (self.kind, self.id) {
+            (TaskKind::Moment, _) => name,
+            (TaskKind::Timer, id) => format!("timer #{id}"),
+            (TaskKind::Child, id) => format!("{name} (child) #{id}"),
             (_, id) => format!("{name} #{id}"),
         }
     }
 }
 
-/// Reads a history.
-pub(super) fn instance(history: &[HistoryEvent]) -> Instance {
-    let mut reader = Reader::default();
-    let began = history.first().map(moment).unwrap_or_default();
-    reader.instance.began = began;
-    reader.instance.last = began;
-    for event in history {
-        let at = moment(event);
-        reader.instance.last = reader.instance.last.max(at);
-        if let Some(body) = &event.event_type {
-            reader.read(event.event_id, at, body);
-        }
-    }
-    reader.instance.tasks.retain(|task| !task.attempts.is_empty());
-    reader.instance
-}
-
 #[derive(Debug, Default)]
 struct Reader {
-    instance: Instance,
+    instance: InstanceView,
     /// Where the task of an action is.
     actions: BTreeMap<i32, usize>,
     /// Where the task of an entity's request or of a critical section is.
@@ -126,50 +149,50 @@ impl Reader {
             }
             EventType::ExecutionCompleted(ended) => {
                 self.instance.status = Status::from_wire(ended.orchestration_status());
-                self.instance.outcome = told(ended.result.as_deref(), ended.failure_details.as_ref());
+                self.instance.outcome = outcome(ended.result.as_deref(), ended.failure_details.as_ref());
             }
             EventType::TaskScheduled(task) => {
                 match task.tags.get(CALL).and_then(|first| first.parse().ok()) {
                     Some(first) if task.tags.contains_key(ATTEMPT) => self.again(id, first, at),
-                    _ => self.begin(What::Activity, id, &task.name, at),
+                    _ => self.begin(TaskKind::Activity, id, &task.name, at),
                 }
             }
             EventType::SubOrchestrationInstanceCreated(child) => {
                 match child.tags.get(CALL).and_then(|first| first.parse().ok()) {
                     Some(first) if child.tags.contains_key(ATTEMPT) => self.again(id, first, at),
-                    _ => self.begin(What::Child, id, &child.name, at),
+                    _ => self.begin(TaskKind::Child, id, &child.name, at),
                 }
             }
-            EventType::TimerCreated(_) => self.begin(What::Timer, id, "timer", at),
+            EventType::TimerCreated(_) => self.begin(TaskKind::Timer, id, "timer", at),
             EventType::TaskCompleted(ended) => {
-                self.end(ended.task_scheduled_id, at, false, told(ended.result.as_deref(), None));
+                self.end(ended.task_scheduled_id, at, false, outcome(ended.result.as_deref(), None));
             }
             EventType::TaskFailed(ended) => {
-                self.end(ended.task_scheduled_id, at, true, told(None, ended.failure_details.as_ref()));
+                self.end(ended.task_scheduled_id, at, true, outcome(None, ended.failure_details.as_ref()));
             }
             EventType::SubOrchestrationInstanceCompleted(ended) => {
-                self.end(ended.task_scheduled_id, at, false, told(ended.result.as_deref(), None));
+                self.end(ended.task_scheduled_id, at, false, outcome(ended.result.as_deref(), None));
             }
             EventType::SubOrchestrationInstanceFailed(ended) => {
-                self.end(ended.task_scheduled_id, at, true, told(None, ended.failure_details.as_ref()));
+                self.end(ended.task_scheduled_id, at, true, outcome(None, ended.failure_details.as_ref()));
             }
             EventType::TimerFired(fired) => {
                 self.end(fired.timer_id, at, false, String::new());
                 self.fired.push(fired.timer_id);
             }
             EventType::EntityOperationCalled(call) => {
-                self.begin(What::Entity, id, &call.operation, at);
+                self.begin(TaskKind::Entity, id, &call.operation, at);
                 self.request(&call.request_id);
             }
             EventType::EntityLockRequested(lock) => {
-                self.begin(What::Lock, id, "lock", at);
+                self.begin(TaskKind::Lock, id, "lock", at);
                 self.request(&lock.critical_section_id);
             }
             EventType::EntityOperationCompleted(ended) => {
-                self.answer(&ended.request_id, at, false, told(ended.output.as_deref(), None));
+                self.answer(&ended.request_id, at, false, outcome(ended.output.as_deref(), None));
             }
             EventType::EntityOperationFailed(ended) => {
-                self.answer(&ended.request_id, at, true, told(None, ended.failure_details.as_ref()));
+                self.answer(&ended.request_id, at, true, outcome(None, ended.failure_details.as_ref()));
             }
             EventType::EntityLockGranted(granted) => {
                 self.answer(&granted.critical_section_id, at, false, String::new());
@@ -193,10 +216,10 @@ impl Reader {
         }
     }
 
-    fn begin(&mut self, what: What, id: i32, name: &str, at: Timestamp) {
+    fn begin(&mut self, kind: TaskKind, id: i32, name: &str, at: Timestamp) {
         self.actions.insert(id, self.instance.tasks.len());
         let attempts = vec![Attempt { from: at, to: None, failed: false }];
-        self.instance.tasks.push(Task { what, name: name.to_owned(), id, attempts, outcome: String::new() });
+        self.instance.tasks.push(Task { kind, name: name.to_owned(), id, attempts, outcome: String::new() });
     }
 
     fn request(&mut self, id: &str) {
@@ -240,7 +263,7 @@ impl Reader {
     fn happened(&mut self, what: &str, at: Timestamp) {
         let attempts = vec![Attempt { from: at, to: Some(at), failed: false }];
         self.instance.tasks.push(Task {
-            what: What::Moment,
+            kind: TaskKind::Moment,
             name: what.to_owned(),
             id: -1,
             attempts,
@@ -250,9 +273,9 @@ impl Reader {
 }
 
 /// How something ended, on one line.
-fn told(result: Option<&str>, failure: Option<&TaskFailureDetails>) -> String {
+fn outcome(result: Option<&str>, failure: Option<&TaskFailureDetails>) -> String {
     match (failure, result) {
-        (Some(_), _) => super::table::failed(failure),
+        (Some(_), _) => failed(failure),
         (None, Some(result)) => short(result, PREVIEW),
         (None, None) => String::new(),
     }
