@@ -3,6 +3,13 @@
 //! Whoever decides makes a record, and the record makes the change: once now, and again when a hub is rebuilt from
 //! its store. Nothing durable changes in any other way.
 
+mod decode;
+mod encode;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
 use super::Engine;
 use super::command::WorkKind;
 use super::entity::Changed;
@@ -107,6 +114,39 @@ pub enum Record {
     },
     /// An entity changes.
     Entity(Changed),
+}
+
+/// Why bytes are not a record that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Another version of the format.
+    #[error("the record is of version {found}, and this taskhub reads version {}", Record::VERSION)]
+    Version {
+        /// The version that it is of.
+        found: u64,
+    },
+    /// A field that this version does not have.
+    #[error("{of} has the field {field}, which this taskhub does not know")]
+    Unknown {
+        /// What has it.
+        of: &'static str,
+        /// Its number.
+        field: u32,
+    },
+    /// A field that this version needs.
+    #[error("{of} lacks the field {field}, or has it in another type")]
+    Missing {
+        /// What lacks it.
+        of: &'static str,
+        /// Its number.
+        field: u32,
+    },
+    /// Bytes that are not in the format, or a value that no field can have.
+    #[error("{of} is broken")]
+    Broken {
+        /// What is.
+        of: &'static str,
+    },
 }
 
 /// What an arriving event answers.

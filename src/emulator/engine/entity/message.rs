@@ -46,6 +46,11 @@ impl Operation {
         Self { sender: Some(sender), request: event::new(event::ARRIVED, now, body) }
     }
 
+    /// An operation as it was kept.
+    pub(in crate::emulator::engine) fn restored(sender: Option<Caller>, request: HistoryEvent) -> Self {
+        Self { sender, request }
+    }
+
     /// The event that a worker gets.
     pub fn request(&self) -> &HistoryEvent {
         &self.request
