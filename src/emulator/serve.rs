@@ -56,8 +56,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let linger = Linger::default();
     let capacity = Capacity::of(how.max_state);
     let new_hub = new_hub(how, runtime.handle().clone(), linger.clone(), capacity.clone());
-    let naming =
-        Naming { names: how.hubs.clone(), dynamic: how.dynamic_hubs, missing: how.missing_hub };
+    let naming = Naming { names: how.hubs.clone(), dynamic: how.dynamic_hubs, missing: how.missing_hub };
     let hubs = Hubs::new(naming, new_hub, how.clock.clone());
     let limits = how.limits();
     let service = Service {

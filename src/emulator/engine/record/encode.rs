@@ -3,7 +3,7 @@
 use super::write::Writer;
 use super::{Commit, Continued, Record, Rewound, Scheduled, Settles};
 use crate::emulator::engine::entity::{Caller, Change, Changed, LockRequest, Operation};
-use crate::emulator::engine::instance::{Arrived, End};
+use crate::emulator::engine::state::instance::{Arrived, End};
 use crate::model::{InstanceId, Kind};
 
 impl Record {
