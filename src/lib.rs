@@ -38,13 +38,13 @@ pub mod view;
 pub mod wire;
 
 #[cfg(any(feature = "emulator", feature = "sdk"))]
+pub mod busy_wait;
+#[cfg(any(feature = "emulator", feature = "sdk"))]
 pub mod clock;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
 mod codec;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
 pub mod entropy;
-#[cfg(any(feature = "emulator", feature = "sdk"))]
-pub mod linger;
 
 /// The README's code, compiled and run with the documentation's.
 #[cfg(all(doctest, feature = "emulator", feature = "sdk"))]

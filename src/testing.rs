@@ -2,7 +2,7 @@
 //!
 //! [`TestHub`] runs an orchestration with no server, no sockets and no waiting: the scheduler's own engine and the
 //! worker's own replay, under a clock that jumps. What it finds on the way is an error with a name: code that is not
-//! deterministic, an event that nobody raises, an activity that waits for something outside.
+//! deterministic, an event that is never raised, an activity that waits for something outside.
 //!
 //! [`golden`] compares a history, or any text, with a file that was agreed on. [`Replayer`] runs today's code against
 //! the histories of yesterday's. [`explain`] prints what there is to know of an instance that does not end.

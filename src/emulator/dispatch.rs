@@ -19,8 +19,8 @@ pub use hubs::MissingHub;
 pub(super) use hubs::{HubError, Hubs, Naming, NewHub};
 pub use items::{Items, Partings};
 
+use crate::busy_wait::BusyWait;
 use crate::clock::Clock;
-use crate::linger::Linger;
 use handle::Message;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,20 +34,20 @@ const BATCH: usize = 1_024;
 
 /// Begins a hub: the handle to it, and the task that runs it until it is told to stop or all handles are gone.
 ///
-/// It says to `linger` whenever it has done something.
+/// It extends `busy_wait` whenever it has done something.
 pub fn start(
     hub: Hub,
     clock: Arc<dyn Clock>,
-    linger: Linger,
+    busy_wait: BusyWait,
 ) -> (Handle, impl Future<Output = ()> + Send + 'static) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Handle::new(sender), run(hub, clock, linger, receiver))
+    (Handle::new(sender), run(hub, clock, busy_wait, receiver))
 }
 
 async fn run(
     mut hub: Hub,
     clock: Arc<dyn Clock>,
-    linger: Linger,
+    busy_wait: BusyWait,
     mut receiver: mpsc::UnboundedReceiver<Message>,
 ) {
     let (mut batch, mut stop) = (Vec::new(), false);
@@ -81,7 +81,7 @@ async fn run(
         if stop && batch.is_empty() {
             break;
         }
-        linger.stay_among(hub.under_way());
+        busy_wait.extend_if_few(hub.under_way());
         if now >= next_ping {
             next_ping = hub.ping(now, PING_AFTER);
         }

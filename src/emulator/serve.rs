@@ -19,8 +19,8 @@ use super::keep_alive::KeepAlive;
 use super::listen::bind;
 use super::running::{StartError, authority};
 use super::service::{Admission, Front, Service};
+use crate::busy_wait::BusyWait;
 use crate::clock::{Clock as _, WallClock};
-use crate::linger::Linger;
 use crate::model::HubName;
 use crate::wire::task_hub_sidecar_service_server::TaskHubSidecarServiceServer;
 use connection::Served;
@@ -53,9 +53,9 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
     let (address, health_address) = (grpc.address, health.as_ref().map(|bound| bound.address));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
-    let linger = Linger::default();
+    let busy_wait = BusyWait::default();
     let capacity = Capacity::of(how.max_state);
-    let new_hub = new_hub(how, runtime.handle().clone(), linger.clone(), capacity.clone());
+    let new_hub = new_hub(how, runtime.handle().clone(), busy_wait.clone(), capacity.clone());
     let naming = Naming { names: how.hubs.clone(), dynamic: how.dynamic_hubs, missing: how.missing_hub };
     let hubs = Hubs::new(naming, new_hub, how.clock.clone());
     let limits = how.limits();
@@ -80,7 +80,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
             runtime.block_on(async move {
                 let (reporter, health_service) = tonic_health::server::health_reporter();
                 reporter.set_serving::<TaskHubSidecarServiceServer<Service>>().await;
-                tokio::spawn(linger.keep_looking());
+                tokio::spawn(busy_wait.run());
                 let ports = Ports {
                     grpc: grpc.listeners,
                     front: Front::new(service, health_service, limits.message, &hint),
@@ -102,7 +102,7 @@ pub(super) fn start(how: &EmulatorBuilder) -> Result<Serving, StartError> {
 fn new_hub(
     how: &EmulatorBuilder,
     runtime: tokio::runtime::Handle,
-    linger: Linger,
+    busy_wait: BusyWait,
     capacity: Capacity,
 ) -> NewHub {
     let (store, clock, seed) = (how.store.clone(), how.clock.clone(), how.seed);
@@ -127,7 +127,7 @@ fn new_hub(
         match hub {
             Ok(hub) => {
                 let hub = hub.within(capacity.clone());
-                let (handle, run) = dispatch::start(hub, clock.clone(), linger.clone());
+                let (handle, run) = dispatch::start(hub, clock.clone(), busy_wait.clone());
                 runtime.spawn(run);
                 handle
             }

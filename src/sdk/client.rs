@@ -18,7 +18,7 @@ pub use query::{ListIds, Query};
 pub use snapshot::Snapshot;
 pub use start::{Reuse, Start};
 
-use super::connect::{Role, Stub, Target, Transport};
+use super::connect::{Role, SchedulerStub, Target, Transport};
 use calls::Retry;
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct Client {
 
 struct Inner {
     target: Target,
-    stub: Stub,
+    stub: SchedulerStub,
 }
 
 impl Client {
@@ -45,7 +45,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Target`] for an address that is none, [`Error::Unreachable`] when nobody answers there, and
+    /// [`Error::Target`] for an address that is none, [`Error::Unreachable`] when no server answers there, and
     /// [`Error::HubNotFound`].
     pub async fn connect(endpoint: &str) -> Result<Self, Error> {
         Self::to(Target::new(endpoint)?).await
@@ -69,7 +69,7 @@ impl Client {
         Self::to(Target::from_env()?).await
     }
 
-    /// Connects to a target, and says at once whether somebody is there.
+    /// Connects to a target, and says at once whether a scheduler answers there.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ mod loopback;
 mod string;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use channel::{Reach, Role, Stub, Transport};
+pub(crate) use channel::{Reach, Role, SchedulerStub, Transport};
 pub use endpoint::Endpoint;
 pub use string::ConnectionString;
 
@@ -28,7 +28,7 @@ const PING_ANSWER: Duration = Duration::from_secs(20);
 
 /// When a connection that carries nothing counts as lost.
 #[derive(Debug, Clone, Copy)]
-struct KeepAlive {
+struct PingSchedule {
     every: Duration,
     answer: Duration,
 }
@@ -52,7 +52,7 @@ pub struct Target {
     identity: Option<Arc<dyn TokenSource>>,
     roots: Option<Arc<str>>,
     max_message: usize,
-    keep_alive: KeepAlive,
+    keep_alive: PingSchedule,
     clock: Arc<dyn Clock>,
 }
 
@@ -69,7 +69,7 @@ impl Target {
             identity: None,
             roots: None,
             max_message: MAX_MESSAGE,
-            keep_alive: KeepAlive { every: PING_EVERY, answer: PING_ANSWER },
+            keep_alive: PingSchedule { every: PING_EVERY, answer: PING_ANSWER },
             clock: Arc::new(WallClock),
         })
     }
@@ -156,7 +156,7 @@ impl Target {
     /// within `answer` (20 s unless set). A scheduler that stopped without a word is so noticed after the two together.
     #[must_use]
     pub fn keep_alive(self, every: Duration, answer: Duration) -> Self {
-        Self { keep_alive: KeepAlive { every, answer }, ..self }
+        Self { keep_alive: PingSchedule { every, answer }, ..self }
     }
 
     /// Takes the time from `clock`; the machine's unless set. Tests turn one by hand.
@@ -217,7 +217,7 @@ pub enum InvalidTarget {
         /// The part's name.
         name: &'static str,
     },
-    /// A part is not `key=value`. It is not repeated: who knows what it is.
+    /// A part is not `key=value`. Its text is not repeated, because it may be a secret.
     #[error(
         "part {position} of the connection string is not of the form key=value; parts are separated by ';'"
     )]
@@ -235,7 +235,7 @@ pub enum InvalidTarget {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Nobody knows this type of authentication.
+    /// There is no such type of authentication.
     #[error("unsupported authentication type '{given}'; choose one of {choices}")]
     Authentication {
         /// The type as given.
@@ -261,7 +261,7 @@ pub enum InvalidTarget {
         /// What is missing.
         why: String,
     },
-    /// A token would be readable by anybody on the way.
+    /// The token would be sent without encryption.
     #[error(
         "a token would travel in the clear to {endpoint}; use https://, or Authentication=None for an emulator"
     )]

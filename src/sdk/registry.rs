@@ -7,7 +7,7 @@
 
 use crate::sdk::replay::definition::{Activity, Orchestrator};
 use crate::sdk::replay::execution::Definition;
-use crate::sdk::replay::names::{Names, Registered};
+use crate::sdk::replay::names::{FunctionNames, Registered};
 use crate::sdk::replay::{DurableError, FailureDetails, Versioning, decode, encode, name_of, names_itself};
 use crate::wire;
 use std::any::type_name;
@@ -51,7 +51,7 @@ pub struct Registry {
     orchestrators: Table<Definition>,
     activities: Table<ActivityRunner>,
     entities: BTreeMap<String, entity::Dispatcher>,
-    names: Arc<Names>,
+    names: Arc<FunctionNames>,
     versioning: Versioning,
     problems: Vec<Invalid>,
 }

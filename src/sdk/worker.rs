@@ -2,20 +2,23 @@
 
 mod activities;
 mod activity;
-mod answer;
-mod baton;
 mod callers;
-mod flight;
+mod completion;
+mod connection_loop;
+mod executors;
+mod handoff;
+#[cfg(test)]
+mod handoff_tests;
 mod history;
+mod in_flight;
 mod lane;
-mod life;
+mod lru;
 mod options;
 mod pool;
 mod session;
 mod sized;
-mod staff;
-mod sticky;
 mod stopped;
+mod sync;
 mod turns;
 mod unary;
 mod watchdog;
@@ -29,12 +32,12 @@ use super::registry::Registry;
 use super::replay::Cancellation;
 use crate::entropy;
 use activities::Activities;
-use baton::{Baton, Over};
-use flight::{Flight, Most};
+use connection_loop::ConnectionLoop;
+use executors::{Executors, StoppedSender};
+use handoff::{EndOnDrop, Handoff};
+use in_flight::{InFlight, InFlightLimit};
 use lane::Limits;
-use life::Life;
 use options::{HistoryLimit, Options};
-use staff::{Ending, Staff};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +45,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use turns::Turns;
 use watchdog::Watchdog;
 
-/// A worker that has not begun yet.
+/// How many checks of a millisecond the standby thread makes after the last turn before it sleeps ([`Handoff::new`]).
+const STANDBY_CHECKS: u32 = 50;
+
+/// A worker that is not started yet.
 ///
 /// It takes work from the client's task hub and runs it with the functions of its registry, on threads of its own. It
 /// connects by itself, and again whenever the connection is lost. What panics or fails fails alone.
@@ -76,7 +82,7 @@ pub enum Error {
     Thread(#[from] std::io::Error),
 }
 
-/// How far a worker is to stop.
+/// Whether a worker is to stop, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
     No,
@@ -131,14 +137,14 @@ impl Worker {
         self
     }
 
-    /// Whether it takes only what its registry can run, which is how it begins; otherwise it takes everything, and
-    /// what it does not know fails.
+    /// Whether the worker takes only what its registry can run; true unless set. Otherwise it takes every work item, and one
+    /// whose name is not registered fails.
     pub fn filters(mut self, on: bool) -> Self {
         self.options.filters = on;
         self
     }
 
-    /// Whether it can fetch long histories by a stream of their own, which is how it begins.
+    /// Whether the worker can fetch a long history by a stream of its own; true unless set.
     pub fn history_streaming(mut self, on: bool) -> Self {
         self.options.history_streaming = on;
         self
@@ -160,7 +166,7 @@ impl Worker {
         self
     }
 
-    /// Calls itself so; `taskhub`, the process id and a random part, with commas between, unless set.
+    /// Sets the name by which the worker shows itself to the scheduler; `taskhub`, the process id and a random part, with commas between, unless set.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.options.id = Some(id.into());
         self
@@ -199,7 +205,7 @@ impl Worker {
         self
     }
 
-    /// Lets what has begun go on for this long when the worker stops; 30 s unless set. Whatever runs, the worker has stopped
+    /// Lets what has begun go on for this long when the worker stops; 30 s unless set. Even where work blocks, the worker has stopped
     /// five seconds after that.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = grace;
@@ -213,12 +219,12 @@ impl Worker {
         self
     }
 
-    /// Begins.
+    /// Starts the worker on threads of its own.
     ///
     /// # Errors
     ///
     /// [`Error::Registry`] when the registry is wrong, [`Error::Thread`] when the machine gives us no thread. That
-    /// nobody answers at the endpoint is no error: the worker goes on trying.
+    /// no server answers at the endpoint is no error: the worker goes on trying.
     pub fn start(self) -> Result<RunningWorker, Error> {
         let Self { target, registry, options } = self;
         registry.check()?;
@@ -229,16 +235,17 @@ impl Worker {
         let (stop, stopped) = watch::channel(Stop::No);
         let (connected, connections) = watch::channel(0);
         let (heard, ended) = oneshot::channel();
-        let ending = Ending::new(heard);
+        let ending = StoppedSender::new(heard);
         let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
-        let baton = Arc::new(Baton::new(&runtime));
+        let handoff = Arc::new(Handoff::new(&runtime, STANDBY_CHECKS));
         let stopping = Cancellation::new();
-        let over = Over(Arc::clone(&baton));
-        let flight = Flight::new(Most { items: options.max_under_way(), bytes: options.max_bytes });
+        let over = EndOnDrop(Arc::clone(&handoff));
+        let in_flight =
+            InFlight::new(InFlightLimit { items: options.max_under_way(), bytes: options.max_bytes });
         let (outbox, done) = mpsc::unbounded_channel();
         let registry = Arc::new(registry);
         let clock = Arc::clone(target.time());
-        let activities = Arc::new(Activities::new(activities::Plan {
+        let activities = Arc::new(Activities::new(activities::ActivitiesConfig {
             registry: Arc::clone(&registry),
             most: options.max_activities,
             lane: options.threads <= 1,
@@ -248,16 +255,16 @@ impl Worker {
             clock: Arc::clone(&clock),
         })?);
         let for_turns = (&activities, outbox);
-        let turns = Turns::start(&registry, &options, &clock, flight.clone(), &baton, for_turns)?;
-        let staff = Arc::new(Staff {
+        let turns = Turns::start(&registry, &options, &clock, in_flight.clone(), &handoff, for_turns)?;
+        let executors = Arc::new(Executors {
             turns,
             activities,
             limits: Limits { slow: options.slow, stuck: options.stuck },
             long: options.long,
         });
         let watchdog = Watchdog {
-            staff: Arc::clone(&staff),
-            flight: flight.clone(),
+            executors: Arc::clone(&executors),
+            in_flight: in_flight.clone(),
             clock,
             stop: stopped.clone(),
             grace: options.grace,
@@ -265,15 +272,15 @@ impl Worker {
         };
         let (all_over, watchdog_ends) = oneshot::channel();
         watchdog.start(watchdog_ends)?;
-        let life = Life {
+        let life = ConnectionLoop {
             target,
             filters: options.filters.then(|| registry.filters()),
             options,
             id: id.clone(),
             stop: stopped,
             connected,
-            staff: Arc::clone(&staff),
-            flight,
+            executors: Arc::clone(&executors),
+            in_flight,
             done: Some(done),
         };
         std::thread::Builder::new().name("taskhub-worker".into()).spawn(move || {
@@ -281,11 +288,11 @@ impl Worker {
                 let _over = over;
                 life.run().await;
             });
-            baton.stand_by(runtime);
-            let stopped = staff.stopped();
+            handoff.run_standby(runtime);
+            let stopped = executors.stopped();
             // After the runtime is gone: an activity that is given up says nothing more.
             stopping.cancel();
-            staff.close();
+            executors.close();
             drop(all_over);
             ending.send(stopped);
         })?;
@@ -314,7 +321,7 @@ pub struct RunningWorker {
 }
 
 impl RunningWorker {
-    /// What it calls itself.
+    /// The name by which the worker shows itself to the scheduler.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -334,14 +341,14 @@ impl RunningWorker {
     /// Takes no more work, lets what has begun end (for as long as its grace lasts), and closes the connection. Says what
     /// was still running then.
     ///
-    /// Returns soon after the grace whatever runs: what blocks or never yields keeps its thread, which ends with the
+    /// Returns soon after the grace even where work blocks or never yields: that keeps its thread, which ends with the
     /// process.
     pub async fn stop(mut self) -> Stopped {
         self.stop.send_replace(Stop::Drain);
         (&mut self.ended).await.unwrap_or_default()
     }
 
-    /// Kills it, waits until it is gone, and says what was still running.
+    /// Stops the worker without waiting for work in flight, and says what was still running.
     pub async fn kill(mut self) -> Stopped {
         self.stop.send_replace(Stop::Now);
         (&mut self.ended).await.unwrap_or_default()

@@ -27,7 +27,7 @@ const MOST_TURNS: usize = 100_000;
 const CHECKED_EVENTS: usize = 2_000;
 
 /// What the worker has in its hands.
-struct Running {
+struct RunningCall {
     name: String,
     answer: wire::ActivityResponse,
     run: ActivityRun,
@@ -41,7 +41,7 @@ pub(super) struct Drive<'a> {
     now: Timestamp,
     stream: u64,
     items: VecDeque<wire::WorkItem>,
-    running: Vec<Running>,
+    running: Vec<RunningCall>,
     kept: BTreeMap<String, Cached>,
     script: VecDeque<(Timestamp, ScriptStep)>,
     turns: usize,
@@ -49,7 +49,7 @@ pub(super) struct Drive<'a> {
 }
 
 /// What is left when it has ended.
-pub(super) struct Ended {
+pub(super) struct FinishedRun {
     pub(super) state: wire::OrchestrationState,
     pub(super) history: Vec<wire::HistoryEvent>,
     pub(super) elapsed: Duration,
@@ -90,7 +90,7 @@ impl<'a> Drive<'a> {
         self.engine.handle(command, self.now).map_err(|refusal| Stuck::Setup { what: refusal.to_string() })
     }
 
-    pub(super) fn run(mut self, name: &str, input: String) -> Result<Ended, Stuck> {
+    pub(super) fn run(mut self, name: &str, input: String) -> Result<FinishedRun, Stuck> {
         let id =
             InstanceId::parse(&self.scenario.id).map_err(|why| Stuck::Setup { what: why.to_string() })?;
         let request = wire::CreateInstanceRequest {
@@ -105,7 +105,7 @@ impl<'a> Drive<'a> {
             let over = self.scenario.until.is_some_and(|until| elapsed >= until);
             if over || self.state(&id, false)?.completed_timestamp.is_some() {
                 let (state, history) = (self.state(&id, true)?, self.history(&id)?);
-                return Ok(Ended { state, history, elapsed, turns: self.turns });
+                return Ok(FinishedRun { state, history, elapsed, turns: self.turns });
             }
             if self.turns > MOST_TURNS {
                 return Err(Stuck::TooManyTurns { turns: self.turns });
@@ -278,7 +278,7 @@ impl<'a> Drive<'a> {
             let failure = crate::sdk::Registry::activity_not_found(&name);
             Box::pin(std::future::ready(Err(failure)))
         };
-        self.running.push(Running { name, answer, run });
+        self.running.push(RunningCall { name, answer, run });
     }
 
     /// Lets every activity go as far as it can; whether any has moved.
@@ -317,7 +317,7 @@ impl<'a> Drive<'a> {
         Ok(moved)
     }
 
-    /// Turns the clock to whatever comes next; whether anything does.
+    /// Turns the clock to what comes next. Returns whether anything does.
     fn next_moment(&mut self) -> Result<bool, Stuck> {
         let line = self.script.front().map(|(at, _)| *at);
         let over = self.scenario.until.map(|until| BEGINNING.plus(until));
@@ -366,7 +366,7 @@ impl<'a> Drive<'a> {
     }
 }
 
-/// Notes that somebody was woken.
+/// Notes that an activity was woken.
 struct Woken(AtomicBool);
 
 impl Wake for Woken {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// A hub for one test, in memory, with a clock that jumps to whatever comes next.
+/// A hub for one test, in memory, with a clock that jumps to what comes next.
 ///
 /// ```
 /// use std::time::Duration;

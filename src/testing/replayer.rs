@@ -47,7 +47,7 @@ pub enum Diverged {
         /// How it ends now.
         now: String,
     },
-    /// There is no `ExecutionStarted` in it, so nobody knows what to run.
+    /// There is no `ExecutionStarted` in it, so it does not say which orchestrator to run.
     #[error("the history does not say what was started")]
     Nothing,
     /// It is no history.
@@ -305,8 +305,8 @@ mod tests {
 
     #[test]
     fn what_is_not_registered_is_said_and_a_folder_is_followed_whole() {
-        let nobody = Replayer::new(Registry::new()).replay(&history(1)).unwrap_err().to_string();
-        assert!(nobody.contains("OrchestratorTaskNotFound"), "{nobody}");
+        let unregistered = Replayer::new(Registry::new()).replay(&history(1)).unwrap_err().to_string();
+        assert!(unregistered.contains("OrchestratorTaskNotFound"), "{unregistered}");
 
         let folder = tempfile::tempdir().unwrap();
         for turns in 1..=3 {

@@ -10,7 +10,7 @@ pub enum Stuck {
     Waiting {
         /// What each orchestration waits for, and the line of code that asked for it.
         waits: Vec<String>,
-        /// What is ready and cannot be run: names that nobody has registered, with those that look alike.
+        /// Work that is ready and cannot be run: names that are not registered, with those that look alike.
         unclaimed: Vec<String>,
         /// What has happened so far, as a table.
         history: String,

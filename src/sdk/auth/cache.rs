@@ -42,7 +42,7 @@ impl Cache {
 
     /// The token; asks for a new one where the last is about to expire.
     ///
-    /// While somebody asks, and when asking fails, the last token serves as long as it is worth something.
+    /// While a call asks for a new token, and where that fails, the last token serves until it expires.
     pub(crate) async fn get(&self) -> Result<HeaderValue, NoToken> {
         let usable = || self.kept().filter(|kept| self.clock.now() < kept.expires).map(|kept| kept.header);
         let _one = match (self.asking.try_lock(), usable()) {
@@ -68,7 +68,7 @@ impl Cache {
     fn keep(&self, token: &Token) -> Result<HeaderValue, NoToken> {
         let mut header = HeaderValue::from_str(&format!("Bearer {}", token.secret()))
             .map_err(|_| NoToken::new(self.source.name(), "the token is not printable ASCII"))?;
-        // Keeps it out of HTTP/2's header tables and of everybody's `Debug`.
+        // Keeps the token out of HTTP/2's header tables and of every `Debug` output.
         header.set_sensitive(true);
         let now = self.clock.now();
         let life = token.expires().since(now);
@@ -90,12 +90,12 @@ mod tests {
 
     /// Gives token-1, token-2, ... that live for an hour each, or fails.
     #[derive(Default)]
-    struct Counted {
+    struct CountingSource {
         state: Mutex<(u32, bool)>,
         clock: Option<Arc<ManualClock>>,
     }
 
-    impl TokenSource for Counted {
+    impl TokenSource for CountingSource {
         fn token<'a>(&'a self, scope: &'a str) -> TokenFuture<'a> {
             assert_eq!(scope, SCOPE);
             Box::pin(async {
@@ -111,9 +111,9 @@ mod tests {
         }
     }
 
-    fn cache() -> (Arc<ManualClock>, Arc<Counted>, Cache) {
+    fn cache() -> (Arc<ManualClock>, Arc<CountingSource>, Cache) {
         let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-        let source = Arc::new(Counted { clock: Some(clock.clone()), ..Counted::default() });
+        let source = Arc::new(CountingSource { clock: Some(clock.clone()), ..CountingSource::default() });
         (clock.clone(), source.clone(), Cache::new(source, clock))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// One attempt: a source, or why it could not even be set up.
 pub(super) struct Link {
     pub(super) source: Result<Arc<dyn TokenSource>, NoToken>,
-    /// How long the source may take, where it waits for somebody who may not be there.
+    /// How long the source may take to answer, where it asks a service that this machine may not have.
     pub(super) patience: Option<Duration>,
 }
 
@@ -17,15 +17,15 @@ pub(super) struct Link {
 pub(super) struct Chain {
     links: Vec<Link>,
     clock: Arc<dyn Clock>,
-    /// The link that worked; nobody comes before it again.
+    /// The link that gave a token: the links before it are not asked again.
     winner: AtomicUsize,
 }
 
-const NOBODY: usize = usize::MAX;
+const NONE: usize = usize::MAX;
 
 impl Chain {
     pub(super) fn new(links: Vec<Link>, clock: Arc<dyn Clock>) -> Self {
-        Self { links, clock, winner: AtomicUsize::new(NOBODY) }
+        Self { links, clock, winner: AtomicUsize::new(NONE) }
     }
 
     async fn ask(&self, link: &Link, scope: &str) -> Result<Token, NoToken> {
@@ -38,14 +38,14 @@ impl Chain {
             biased;
             token = source.token(scope) => token,
             () = self.clock.sleep_until(until) => {
-                Err(NoToken::new(source.name(), format!("nobody answered within {patience:?}")))
+                Err(NoToken::new(source.name(), format!("it did not answer within {patience:?}")))
             }
         }
     }
 
     async fn first(&self, scope: &str) -> Result<Token, NoToken> {
         if let Some(link) = self.links.get(self.winner.load(Ordering::Acquire)) {
-            // What worked once is asked without a limit: now we know that somebody is there.
+            // A source that worked once is asked without a limit: it exists on this machine.
             return match &link.source {
                 Ok(source) => source.token(scope).await,
                 Err(error) => Err(error.clone()),

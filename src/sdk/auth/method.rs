@@ -22,7 +22,7 @@ pub enum Method {
     WorkloadIdentity,
     /// `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`.
     Environment,
-    /// Whoever is logged in with `az login`.
+    /// The user that is logged in with `az login`.
     AzureCli,
 }
 
@@ -76,7 +76,7 @@ pub struct Authentication {
 }
 
 impl Authentication {
-    /// `method`, and whatever the environment says besides.
+    /// `method`, with the settings that the environment adds.
     pub const fn new(method: Method) -> Self {
         Self {
             method,

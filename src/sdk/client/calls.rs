@@ -2,7 +2,7 @@
 
 use super::{Client, Error};
 use crate::entropy;
-use crate::sdk::connect::{Backoff, Reach, Stub};
+use crate::sdk::connect::{Backoff, Reach, SchedulerStub};
 use std::time::Duration;
 use tonic::{Code, Response, Status};
 
@@ -45,7 +45,7 @@ impl Client {
     /// Makes a call about `id` until it is answered or `retry` gives up.
     pub(super) async fn call<T, F, Fut>(&self, retry: Retry, id: &str, call: F) -> Result<T, Error>
     where
-        F: FnMut(Stub) -> Fut,
+        F: FnMut(SchedulerStub) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
         let answer = self.attempt(retry, call).await;
@@ -55,7 +55,7 @@ impl Client {
     /// As [`Client::call`], for those who look at the status themselves.
     pub(super) async fn attempt<T, F, Fut>(&self, retry: Retry, mut call: F) -> Result<T, Status>
     where
-        F: FnMut(Stub) -> Fut,
+        F: FnMut(SchedulerStub) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
         let mut delays = None;

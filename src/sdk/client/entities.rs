@@ -130,7 +130,7 @@ impl EntityQuery {
 }
 
 impl Client {
-    /// Signals an entity: the operation is done some time, in the order of the signals, and nobody is told.
+    /// Signals an entity: the operation is performed later, in the order of the signals, and its result is dropped.
     ///
     /// # Errors
     ///
@@ -248,7 +248,7 @@ impl Client {
         pages.try_flatten().boxed()
     }
 
-    /// Asks the scheduler to remove empty entities and to release locks that nobody holds any more; returns how many
+    /// Asks the scheduler to remove empty entities and to release locks whose orchestrations have ended; returns how many
     /// of each. A scheduler that does so by itself returns zeros.
     ///
     /// # Errors

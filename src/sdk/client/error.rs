@@ -16,7 +16,7 @@ pub enum Error {
     /// An instance id is none.
     #[error(transparent)]
     Id(#[from] InvalidId),
-    /// Nobody answers at the endpoint.
+    /// No server answers at the endpoint.
     #[error("no scheduler answers at {endpoint}: {why}; {hint}")]
     Unreachable {
         /// Where.
@@ -158,7 +158,7 @@ pub enum Error {
 const NO_HUB: &str = "task hub not found";
 
 impl Error {
-    /// Somebody takes connections at the target, and said nothing for so long.
+    /// The target accepts connections, and sent no answer for this long.
     pub(super) fn silent(target: &Target, waited: Duration) -> Self {
         Self::Unreachable {
             endpoint: target.endpoint().to_string(),

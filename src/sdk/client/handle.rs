@@ -21,13 +21,13 @@ pub struct Handle<O, E> {
 
 /// What to wait for.
 #[derive(Clone, Copy)]
-enum Until {
+enum AwaitedState {
     Started,
     Ended,
 }
 
 impl Client {
-    /// A handle to an instance that somebody else started. Nothing is asked: there may be no such instance.
+    /// A handle to an instance by its id, without a call: there may be no such instance.
     pub fn handle<O, E>(&self, id: impl AsRef<str>) -> Handle<O, E> {
         Handle::new(self.clone(), id.as_ref().to_owned())
     }
@@ -93,7 +93,7 @@ impl<O, E> Handle<O, E> {
     ///
     /// [`Error::NotFound`] when there is no such instance.
     pub async fn started(&self) -> Result<Snapshot, Error> {
-        self.wait(Until::Started).await
+        self.wait(AwaitedState::Started).await
     }
 
     /// Waits until it has ended, however it ends.
@@ -102,7 +102,7 @@ impl<O, E> Handle<O, E> {
     ///
     /// [`Error::NotFound`] when there is no such instance.
     pub async fn ended(&self) -> Result<Snapshot, Error> {
-        self.wait(Until::Ended).await
+        self.wait(AwaitedState::Ended).await
     }
 
     /// As [`Handle::started`], for at most `limit`.
@@ -165,7 +165,7 @@ impl<O, E> Handle<O, E> {
     }
 
     /// The front end of a scheduler may cut a long wait short, and a scheduler may be restarted: then it asks again.
-    async fn wait(&self, until: Until) -> Result<Snapshot, Error> {
+    async fn wait(&self, until: AwaitedState) -> Result<Snapshot, Error> {
         let request =
             wire::GetInstanceRequest { instance_id: self.id().to_owned(), get_inputs_and_outputs: true };
         loop {
@@ -175,8 +175,8 @@ impl<O, E> Handle<O, E> {
                     let request = request.clone();
                     async move {
                         match until {
-                            Until::Started => stub.wait_for_instance_start(request).await,
-                            Until::Ended => stub.wait_for_instance_completion(request).await,
+                            AwaitedState::Started => stub.wait_for_instance_start(request).await,
+                            AwaitedState::Ended => stub.wait_for_instance_completion(request).await,
                         }
                     }
                 })
@@ -210,7 +210,7 @@ impl<O, E> Handle<O, E> {
     }
 
     fn missing(&self) -> Error {
-        Error::NotFound { id: self.id().to_owned(), why: "nobody started it, or it was purged".into() }
+        Error::NotFound { id: self.id().to_owned(), why: "it was never started, or it was purged".into() }
     }
 
     /// Raises an event.
@@ -383,7 +383,7 @@ impl<O, E> Handle<O, E> {
     async fn tell<Q, A, F, Fut>(&self, retry: Retry, request: Q, call: F) -> Result<A, Error>
     where
         Q: Clone,
-        F: Fn(crate::sdk::connect::Stub, Q) -> Fut,
+        F: Fn(crate::sdk::connect::SchedulerStub, Q) -> Fut,
         Fut: Future<Output = Result<tonic::Response<A>, tonic::Status>>,
     {
         self.client.call(retry, self.id(), |stub| call(stub, request.clone())).await

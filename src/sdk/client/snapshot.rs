@@ -66,7 +66,7 @@ impl Snapshot {
         self.state.completed_timestamp.as_ref().map(Timestamp::from_wire)
     }
 
-    /// When it was to begin, where somebody said so.
+    /// When it was to begin, where the start said so.
     pub fn scheduled(&self) -> Option<Timestamp> {
         self.state.scheduled_start_timestamp.as_ref().map(Timestamp::from_wire)
     }

@@ -1,4 +1,4 @@
-//! Decides how long to wait before the next attempt; somebody else waits.
+//! Decides how long to wait before the next attempt; the caller waits.
 
 use std::time::Duration;
 

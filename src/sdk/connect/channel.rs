@@ -27,11 +27,11 @@ const WORKER_ID: HeaderName = HeaderName::from_static("workerid");
 const USER_AGENT: HeaderName = HeaderName::from_static("x-user-agent");
 
 /// The generated client over our transport.
-pub(crate) type Stub = TaskHubSidecarServiceClient<Transport>;
+pub(crate) type SchedulerStub = TaskHubSidecarServiceClient<Transport>;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
-type Answer = Result<http::Response<Body>, Error>;
-type Call = <Channel as Service<http::Request<Body>>>::Future;
+type CallResult = Result<http::Response<Body>, Error>;
+type ChannelFuture = <Channel as Service<http::Request<Body>>>::Future;
 
 /// A connection to a target that puts hub, identity and names into every call. Cheap to clone.
 ///
@@ -49,7 +49,7 @@ struct Headers {
     worker: Option<HeaderValue>,
 }
 
-/// Who makes the calls, as `x-user-agent` tells.
+/// Whether a client or a worker makes the calls, as `x-user-agent` tells.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Role<'a> {
     /// A client.
@@ -81,8 +81,10 @@ impl Transport {
     }
 
     /// The generated client over this transport.
-    pub(crate) fn stub(&self, max_message: usize) -> Stub {
-        Stub::new(self.clone()).max_decoding_message_size(max_message).max_encoding_message_size(max_message)
+    pub(crate) fn stub(&self, max_message: usize) -> SchedulerStub {
+        SchedulerStub::new(self.clone())
+            .max_decoding_message_size(max_message)
+            .max_encoding_message_size(max_message)
     }
 }
 
@@ -117,13 +119,13 @@ fn channel(target: &Target) -> Result<Channel, InvalidTarget> {
 impl Service<http::Request<Body>> for Transport {
     type Response = http::Response<Body>;
     type Error = Error;
-    type Future = Pending;
+    type Future = CallFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.channel.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, mut request: http::Request<Body>) -> Pending {
+    fn call(&mut self, mut request: http::Request<Body>) -> CallFuture {
         let headers = request.headers_mut();
         headers.insert(TASKHUB, self.headers.hub.clone());
         headers.insert(USER_AGENT, self.headers.agent.clone());
@@ -131,17 +133,17 @@ impl Service<http::Request<Body>> for Transport {
             headers.insert(WORKER_ID, worker.clone());
         }
         let Some(tokens) = &self.tokens else {
-            return Pending::Sent(self.channel.call(request));
+            return CallFuture::Sent(self.channel.call(request));
         };
         if let Some(token) = tokens.fresh() {
             headers.insert(AUTHORIZATION, token);
-            return Pending::Sent(self.channel.call(request));
+            return CallFuture::Sent(self.channel.call(request));
         }
         // The channel that was polled ready must make the call; a clone would not be ready.
         let channel = self.channel.clone();
         let mut channel = std::mem::replace(&mut self.channel, channel);
         let tokens = Arc::clone(tokens);
-        Pending::Asking(Box::pin(async move {
+        CallFuture::Asking(Box::pin(async move {
             let token = tokens.get().await.map_err(|error| Status::unauthenticated(error.to_string()))?;
             request.headers_mut().insert(AUTHORIZATION, token);
             channel.call(request).await.map_err(Into::into)
@@ -150,17 +152,17 @@ impl Service<http::Request<Body>> for Transport {
 }
 
 /// A call under way.
-pub(crate) enum Pending {
+pub(crate) enum CallFuture {
     /// Sent; the usual case, which costs nothing over the channel's own future.
-    Sent(Call),
+    Sent(ChannelFuture),
     /// Waits for a token first.
-    Asking(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    Asking(Pin<Box<dyn Future<Output = CallResult> + Send>>),
 }
 
-impl Future for Pending {
-    type Output = Answer;
+impl Future for CallFuture {
+    type Output = CallResult;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
         match self.get_mut() {
             Self::Sent(call) => Pin::new(call).poll(cx).map_err(Into::into),
             Self::Asking(asking) => asking.as_mut().poll(cx),
@@ -175,7 +177,7 @@ pub(crate) enum Reach {
     NotSent,
     /// The connection was lost on the way: it may have been carried out.
     Lost,
-    /// Somebody answered.
+    /// A server answered.
     Answered,
 }
 

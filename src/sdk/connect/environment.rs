@@ -4,9 +4,9 @@ use super::{ConnectionString, InvalidTarget, Target};
 use crate::model::HubName;
 use crate::sdk::auth::Authentication;
 
-/// Where an emulator listens unless somebody says otherwise.
+/// Where an emulator listens by default.
 const DEFAULT_ENDPOINT: &str = "http://localhost:8080";
-/// The hub an emulator has unless somebody says otherwise.
+/// The hub an emulator has by default.
 const DEFAULT_HUB: &str = "default";
 /// Connection strings, the first that is set wins.
 const CONNECTION_STRINGS: [&str; 2] = ["DTS_CONNECTION_STRING", "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"];

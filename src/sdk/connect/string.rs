@@ -18,7 +18,7 @@ pub struct ConnectionString {
 impl ConnectionString {
     /// Parses a connection string.
     ///
-    /// Keys are read without regard to case, of two equal keys the later one wins, and keys that nobody knows are
+    /// Keys are read without regard to case, of two equal keys the later one wins, and unknown keys are
     /// passed over, as in the official SDKs: a string that works there works here.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Runs activities: decodes, calls, catches what they throw, encodes.
 
 #[cfg(feature = "sdk")]
-use super::pace::Pace;
+use super::pace::RunTimes;
 use super::{undecodable, unencodable};
 use crate::sdk::replay::definition::Activity;
 use crate::sdk::replay::{ActivityContext, DurableError, FailureDetails, decode, encode, panic_message};
@@ -26,7 +26,7 @@ pub struct ActivityRunner {
     run: Arc<dyn Fn(ActivityContext, Option<String>) -> ActivityRun + Send + Sync>,
     blocking: bool,
     #[cfg(feature = "sdk")]
-    pace: Arc<Pace>,
+    pace: Arc<RunTimes>,
 }
 
 impl ActivityRunner {
@@ -69,7 +69,7 @@ impl ActivityRunner {
 
     /// How long its runs have kept their thread.
     #[cfg(feature = "sdk")]
-    pub(crate) fn pace(&self) -> &Pace {
+    pub(crate) fn pace(&self) -> &RunTimes {
         &self.pace
     }
 }

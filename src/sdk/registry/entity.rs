@@ -2,7 +2,7 @@
 
 use super::{Invalid, undecodable, unencodable};
 use crate::sdk::replay::definition::Operation;
-use crate::sdk::replay::names::{Names, Registered};
+use crate::sdk::replay::names::{FunctionNames, Registered};
 use crate::sdk::replay::{
     DurableError, Entity, EntityContext, FailureDetails, Payload, decode, encode, name_of, names_itself,
 };
@@ -21,7 +21,7 @@ type Call<S> = Arc<
     dyn Fn(&mut S, &mut EntityContext, Option<&str>) -> Result<Option<String>, FailureDetails> + Send + Sync,
 >;
 
-type Note = Box<dyn FnOnce(&mut Names)>;
+type Note = Box<dyn FnOnce(&mut FunctionNames)>;
 
 /// A kind of entity: its state and its operations.
 ///
@@ -143,13 +143,13 @@ impl<S> fmt::Debug for EntityDef<S> {
     }
 }
 
-type Open = dyn Fn(Option<&str>) -> Result<Box<dyn Live>, FailureDetails> + Send + Sync;
+type OpenState = dyn Fn(Option<&str>) -> Result<Box<dyn Live>, FailureDetails> + Send + Sync;
 
 /// A kind of entity, its types hidden.
 #[derive(Clone)]
 pub(super) struct Dispatcher {
     path: &'static str,
-    open: Arc<Open>,
+    open: Arc<OpenState>,
 }
 
 impl Dispatcher {

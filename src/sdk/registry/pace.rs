@@ -16,9 +16,9 @@ const BLOCKS: i32 = i32::MIN;
 /// How long an activity has kept its thread: whether it may run where others wait for it to return. One that has not run is
 /// taken to be quick.
 #[derive(Debug, Default)]
-pub(crate) struct Pace(AtomicI32);
+pub(crate) struct RunTimes(AtomicI32);
 
-impl Pace {
+impl RunTimes {
     /// Whether its runs have been short.
     pub(crate) fn is_quick(&self) -> bool {
         self.0.load(Relaxed) >= 0
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn an_activity_is_quick_until_a_run_was_slow_and_again_after_many_quick_ones() {
-        let pace = Pace::default();
+        let pace = RunTimes::default();
         assert!(pace.is_quick());
         pace.ran(QUICK);
         assert!(!pace.is_quick());
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn an_activity_that_blocked_once_is_never_quick_again() {
-        let pace = Pace::default();
+        let pace = RunTimes::default();
         pace.blocked();
         (0..2 * MEMORY).for_each(|_| pace.ran(QUICK / 2));
         assert!(pace.blocks() && !pace.is_quick());

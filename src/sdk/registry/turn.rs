@@ -2,7 +2,7 @@
 
 use super::{Registry, find, not_found};
 use crate::sdk::replay::execution::Execution;
-use crate::sdk::replay::execution::answer::{Answer, failed};
+use crate::sdk::replay::execution::answer::{FinishedTurn, failed};
 use crate::sdk::replay::{FailureDetails, Mismatch, NONDETERMINISM, rewind};
 use crate::wire::{
     ExecutionStartedEvent, HistoryEvent, OrchestratorAction, OrchestratorRequest, OrchestratorResponse,
@@ -57,7 +57,7 @@ pub struct TurnOutcome {
 /// asked for where the request leaves it out.
 pub fn run_turn(registry: &Registry, request: OrchestratorRequest, cached: Option<Cached>) -> TurnOutcome {
     let OrchestratorRequest { instance_id, execution_id, past_events, new_events, properties, .. } = request;
-    let mut turn = Turn {
+    let mut turn = TurnRun {
         registry,
         instance_id,
         execution_id: execution_id.unwrap_or_default(),
@@ -84,7 +84,7 @@ pub fn run_turn(registry: &Registry, request: OrchestratorRequest, cached: Optio
     }
 }
 
-struct Turn<'a> {
+struct TurnRun<'a> {
     registry: &'a Registry,
     instance_id: String,
     execution_id: String,
@@ -93,7 +93,7 @@ struct Turn<'a> {
     applied: usize,
 }
 
-impl Turn<'_> {
+impl TurnRun<'_> {
     /// The execution before its first event.
     fn begin(&mut self, past: &[HistoryEvent], new: &[HistoryEvent]) -> Result<Execution, Box<TurnOutcome>> {
         let Some(started) = past.iter().chain(new).find_map(started) else {
@@ -141,7 +141,7 @@ impl Turn<'_> {
         for event in new {
             execution.feed(event, false);
         }
-        let Answer { actions, custom_status, execution, fault } = execution.finish();
+        let FinishedTurn { actions, custom_status, execution, fault } = execution.finish();
         let mut outcome = self.answer(actions);
         outcome.response.custom_status = custom_status;
         outcome.cached = execution.map(Cached);

@@ -15,10 +15,10 @@ pub const CALL_TAG: &str = "taskhub.call";
 
 /// What an activity may know of the call it serves. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ActivityContext(Arc<Call>);
+pub struct ActivityContext(Arc<CallFacts>);
 
 #[derive(Debug)]
-struct Call {
+struct CallFacts {
     instance_id: String,
     execution_id: String,
     task_id: i32,
@@ -32,7 +32,7 @@ impl ActivityContext {
     /// The context of a call, and its input.
     pub fn of(request: wire::ActivityRequest, cancellation: Cancellation) -> (Self, Option<String>) {
         let instance = request.orchestration_instance.unwrap_or_default();
-        let call = Call {
+        let call = CallFacts {
             instance_id: instance.instance_id,
             execution_id: instance.execution_id.unwrap_or_default(),
             task_id: request.task_id,
@@ -104,62 +104,62 @@ impl ActivityContext {
     }
 }
 
-/// A wish to stop, shared by whoever wishes and whoever may stop. Cheap to clone.
+/// A request to stop, shared by the code that makes it and the code that heeds it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Cancellation(Arc<Shared>);
+pub struct Cancellation(Arc<CancellationNode>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    wish: Mutex<Wish>,
-    /// Whoever wishes it there wishes it here.
+struct CancellationNode {
+    state: Mutex<CancellationState>,
+    /// A cancellation of this one includes its child.
     above: Option<Cancellation>,
 }
 
 #[derive(Debug, Default)]
-struct Wish {
+struct CancellationState {
     cancelled: bool,
     asked: bool,
     waiting: Vec<Waker>,
 }
 
 impl Cancellation {
-    /// Nobody wishes it yet.
+    /// A cancellation that is not requested yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A wish of its own, which this one includes.
+    /// A cancellation that can be requested by itself, and is requested with this one.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self(Arc::new(Shared { wish: Mutex::default(), above: Some(self.clone()) }))
+        Self(Arc::new(CancellationNode { state: Mutex::default(), above: Some(self.clone()) }))
     }
 
-    fn wish(&self) -> MutexGuard<'_, Wish> {
-        self.0.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, CancellationState> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wishes it, once and for all.
+    /// Requests it. It stays requested.
     pub fn cancel(&self) {
         let waiting = {
-            let mut wish = self.wish();
-            wish.cancelled = true;
-            std::mem::take(&mut wish.waiting)
+            let mut state = self.state();
+            state.cancelled = true;
+            std::mem::take(&mut state.waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether somebody wishes it.
+    /// Whether it is requested.
     pub fn is_cancelled(&self) -> bool {
-        self.wish().cancelled || self.0.above.as_ref().is_some_and(Self::is_cancelled)
+        self.state().cancelled || self.0.above.as_ref().is_some_and(Self::is_cancelled)
     }
 
-    /// Whether somebody has asked: nobody need find out otherwise.
+    /// Whether the activity has asked. The worker looks at the caller only then.
     pub fn is_asked_for(&self) -> bool {
-        self.wish().asked
+        self.state().asked
     }
 
     fn ask(&self) {
-        self.wish().asked = true;
+        self.state().asked = true;
     }
 }
 
@@ -174,12 +174,12 @@ impl Future for Cancelled {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut next = Some(&self.0);
         while let Some(cancellation) = next {
-            let mut wish = cancellation.wish();
-            if wish.cancelled {
+            let mut state = cancellation.state();
+            if state.cancelled {
                 return Poll::Ready(());
             }
-            if !wish.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                wish.waiting.push(cx.waker().clone());
+            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.waiting.push(cx.waker().clone());
             }
             next = cancellation.0.above.as_ref();
         }

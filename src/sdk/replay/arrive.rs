@@ -1,38 +1,39 @@
-//! Hands what has arrived to whoever waits for it, and starts the next attempt of what failed.
+//! Hands completions and events to the waits for them, and starts the next attempt of a failed call.
 
 use super::activity::{ATTEMPT_TAG, CALL_TAG};
 use super::call::child_id;
-use super::core::{Attempts, Core, Open, Recipe};
+use super::core::{Attempts, Core, OpenAction, Recipe};
 use super::failure::FailureDetails;
 use super::lock::Hold;
-use super::slot::Outcome;
+use super::slot::WaitOutcome;
 use crate::wire::TaskFailureDetails;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
 use uuid::Uuid;
 
 impl Core {
-    /// The activity or child `id` has ended. Ids that nobody waits for are passed over: a completion may come twice.
-    pub(super) fn task_ended(&self, id: i32, outcome: Outcome) {
-        let slot = match self.take_open(id, |open| matches!(open, Open::Task(..) | Open::Attempt(_))) {
-            Some(Open::Task(slot, _)) => slot,
-            Some(Open::Attempt(attempts)) if self.next_attempt(&attempts, &outcome) => return,
-            Some(Open::Attempt(attempts)) => Rc::clone(&attempts.slot),
-            Some(Open::Timer(_) | Open::Pause(_)) | None => return,
-        };
+    /// The activity or child `id` has ended. An id without an open wait is passed over: a completion may come twice.
+    pub(super) fn task_ended(&self, id: i32, outcome: WaitOutcome) {
+        let slot =
+            match self.take_open(id, |open| matches!(open, OpenAction::Task(..) | OpenAction::Attempt(_))) {
+                Some(OpenAction::Task(slot, _)) => slot,
+                Some(OpenAction::Attempt(attempts)) if self.next_attempt(&attempts, &outcome) => return,
+                Some(OpenAction::Attempt(attempts)) => Rc::clone(&attempts.slot),
+                Some(OpenAction::Timer(_) | OpenAction::Pause(_)) | None => return,
+            };
         self.settle(&slot, outcome);
     }
 
     /// The timer `id` has fired. One that was withdrawn is passed over.
     pub(super) fn timer_fired(&self, id: i32) {
-        match self.take_open(id, |open| matches!(open, Open::Timer(_) | Open::Pause(_))) {
-            Some(Open::Timer(slot)) => self.settle(&slot, Outcome::Value(None)),
-            Some(Open::Pause(attempts)) if attempts.slot.keeps_trying() => self.try_again(attempts),
+        match self.take_open(id, |open| matches!(open, OpenAction::Timer(_) | OpenAction::Pause(_))) {
+            Some(OpenAction::Timer(slot)) => self.settle(&slot, WaitOutcome::Value(None)),
+            Some(OpenAction::Pause(attempts)) if attempts.slot.keeps_trying() => self.try_again(attempts),
             Some(_) | None => {}
         }
     }
 
-    fn take_open(&self, id: i32, wanted: fn(&Open) -> bool) -> Option<Open> {
+    fn take_open(&self, id: i32, wanted: fn(&OpenAction) -> bool) -> Option<OpenAction> {
         let open = &mut self.ledger.borrow_mut().open;
         match open.entry(id) {
             Entry::Occupied(entry) if wanted(&entry.get().0) => Some(entry.remove().0),
@@ -41,8 +42,8 @@ impl Core {
     }
 
     /// Whether the call is tried again; sets the timer that it waits for.
-    fn next_attempt(&self, attempts: &Rc<Attempts>, outcome: &Outcome) -> bool {
-        let Outcome::Failure(failure) = outcome else { return false };
+    fn next_attempt(&self, attempts: &Rc<Attempts>, outcome: &WaitOutcome) -> bool {
+        let WaitOutcome::Failure(failure) = outcome else { return false };
         if failure.is_non_retriable || !attempts.slot.keeps_trying() {
             return false;
         }
@@ -57,7 +58,7 @@ impl Core {
             return false;
         };
         let fire_at = self.now.get().plus(wait);
-        self.timer(self.next_id(), fire_at, Open::Pause(Rc::clone(attempts)), attempts.at);
+        self.timer(self.next_id(), fire_at, OpenAction::Pause(Rc::clone(attempts)), attempts.at);
         true
     }
 
@@ -78,7 +79,7 @@ impl Core {
             Recipe::Child(_) => {}
         }
         let at = attempts.at;
-        self.schedule_open(id, recipe.into_action(), Open::Attempt(attempts), at);
+        self.schedule_open(id, recipe.into_action(), OpenAction::Attempt(attempts), at);
     }
 
     /// An external event has arrived.
@@ -90,12 +91,12 @@ impl Core {
     ) {
         let taker = self.ledger.borrow_mut().events.arrive(name, input, timestamp);
         if let Some((slot, raised)) = taker {
-            self.settle(&slot, Outcome::Event(raised));
+            self.settle(&slot, WaitOutcome::Event(raised));
         }
     }
 
     /// An entity has answered, or all entities of a critical section are locked.
-    pub(super) fn answered(&self, request_id: &str, outcome: Outcome) {
+    pub(super) fn answered(&self, request_id: &str, outcome: WaitOutcome) {
         let Ok(id) = Uuid::parse_str(request_id) else { return };
         let request = {
             let mut ledger = self.ledger.borrow_mut();
@@ -106,7 +107,7 @@ impl Core {
             request
         };
         match request.lock {
-            // Nobody waits for the lock any more: it must not stay.
+            // The future that waited for the lock is dropped: the lock must not stay.
             Some(entities) if !request.slot.is_wanted() => {
                 self.unlock(&Hold { section: id, entities, at: request.at });
             }

@@ -2,7 +2,7 @@
 
 use super::codec::{Payload, encoded};
 use super::context::OrchestrationContext;
-use super::core::{Attempts, Core, Open, Recipe};
+use super::core::{Attempts, Core, OpenAction, Recipe};
 use super::definition::{Activity, Orchestrator};
 use super::failure::{Failure, Refused};
 use super::retry::RetryPolicy;
@@ -50,19 +50,19 @@ impl OrchestrationContext {
 /// The call of an activity, being prepared.
 #[must_use = "nothing is scheduled before .call(input)"]
 pub struct ActivityCall<I, O, E> {
-    plan: Plan,
+    plan: CallPlan,
     types: PhantomData<fn(I) -> Result<O, E>>,
 }
 
 /// The start of a child, being prepared.
 #[must_use = "nothing is scheduled before .call(input)"]
 pub struct ChildCall<I, O, E> {
-    plan: Plan,
+    plan: CallPlan,
     id: Option<String>,
     types: PhantomData<fn(I) -> Result<O, E>>,
 }
 
-struct Plan {
+struct CallPlan {
     core: Rc<Core>,
     name: Result<String, Refused>,
     version: Option<String>,
@@ -70,7 +70,7 @@ struct Plan {
     retry: Option<RetryPolicy>,
 }
 
-impl Plan {
+impl CallPlan {
     fn of<F: 'static>(core: &Rc<Core>) -> Self {
         let (name, version) = match core.names.of::<F>() {
             Ok((name, version)) => (Ok(name), version),
@@ -102,7 +102,7 @@ impl Plan {
         let id = core.next_id();
         let recipe = recipe(id, name, input);
         match self.retry {
-            None => core.schedule_open(id, recipe.into_action(), Open::Task(slot, what), at),
+            None => core.schedule_open(id, recipe.into_action(), OpenAction::Task(slot, what), at),
             Some(policy) => {
                 let action = recipe.clone().into_action();
                 let attempts = Attempts {
@@ -114,7 +114,7 @@ impl Plan {
                     began: core.now.get(),
                     at,
                 };
-                core.schedule_open(id, action, Open::Attempt(Rc::new(attempts)), at);
+                core.schedule_open(id, action, OpenAction::Attempt(Rc::new(attempts)), at);
             }
         }
         task
@@ -173,11 +173,11 @@ macro_rules! options {
 
 impl<I, O, E> ActivityCall<I, O, E> {
     pub(super) fn of<F: Activity<M>, M>(core: &Rc<Core>) -> Self {
-        Self { plan: Plan::of::<F>(core), types: PhantomData }
+        Self { plan: CallPlan::of::<F>(core), types: PhantomData }
     }
 
     pub(super) fn named(core: &Rc<Core>, name: &str) -> Self {
-        Self { plan: Plan::named(core, name), types: PhantomData }
+        Self { plan: CallPlan::named(core, name), types: PhantomData }
     }
 
     options!();
@@ -203,11 +203,11 @@ impl<I: Serialize, O, E> ActivityCall<I, O, E> {
 
 impl<I, O, E> ChildCall<I, O, E> {
     pub(super) fn of<F: Orchestrator<M>, M>(core: &Rc<Core>) -> Self {
-        Self { plan: Plan::of::<F>(core), id: None, types: PhantomData }
+        Self { plan: CallPlan::of::<F>(core), id: None, types: PhantomData }
     }
 
     pub(super) fn named(core: &Rc<Core>, name: &str) -> Self {
-        Self { plan: Plan::named(core, name), id: None, types: PhantomData }
+        Self { plan: CallPlan::named(core, name), id: None, types: PhantomData }
     }
 
     /// The child's instance id. Every attempt of a retry policy then uses it again.

@@ -1,6 +1,6 @@
 //! Compares what the code schedules with what history says it scheduled.
 
-use super::core::{Core, Open, Pending};
+use super::core::{Core, OpenAction, PendingAction};
 use super::failure::FailureDetails;
 use super::slot::CallSite;
 use crate::wire::history_event::EventType;
@@ -13,12 +13,12 @@ pub const NONDETERMINISM: &str = "NonDeterminism";
 
 /// Something that can be scheduled: its kind, and the name that must not differ.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(super) struct Scheduled<'a> {
+pub(super) struct ScheduledAction<'a> {
     kind: &'static str,
     name: &'a str,
 }
 
-impl fmt::Display for Scheduled<'_> {
+impl fmt::Display for ScheduledAction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name {
             "" => f.write_str(self.kind),
@@ -27,11 +27,11 @@ impl fmt::Display for Scheduled<'_> {
     }
 }
 
-const fn scheduled<'a>(kind: &'static str, name: &'a str) -> Scheduled<'a> {
-    Scheduled { kind, name }
+const fn scheduled<'a>(kind: &'static str, name: &'a str) -> ScheduledAction<'a> {
+    ScheduledAction { kind, name }
 }
 
-impl<'a> Scheduled<'a> {
+impl<'a> ScheduledAction<'a> {
     /// What an action schedules.
     pub(super) fn by(action: &'a Action) -> Self {
         match action {
@@ -75,21 +75,23 @@ impl Core {
     /// # Errors
     ///
     /// The code scheduled something else, or nothing, under that id.
-    pub(super) fn confirm(&self, id: i32, recorded: Scheduled<'_>) -> Result<(), FailureDetails> {
+    pub(super) fn confirm(&self, id: i32, recorded: ScheduledAction<'_>) -> Result<(), FailureDetails> {
         let mut ledger = self.ledger.borrow_mut();
         match ledger.pending.remove(&id) {
-            Some(pending) if Scheduled::by(&pending.action) == recorded => Ok(()),
+            Some(pending) if ScheduledAction::by(&pending.action) == recorded => Ok(()),
             // Some schedulers note a message to an entity as an event that was sent.
-            Some(Pending { action: Action::SendEntityMessage(_), .. }) if recorded.kind == "event" => Ok(()),
-            Some(Pending { action, at }) => {
-                let code = Scheduled::by(&action);
+            Some(PendingAction { action: Action::SendEntityMessage(_), .. }) if recorded.kind == "event" => {
+                Ok(())
+            }
+            Some(PendingAction { action, at }) => {
+                let code = ScheduledAction::by(&action);
                 Err(differs(&format!(
                     "history says that {recorded} was scheduled as #{id}, but the code at {at} scheduled {code}"
                 )))
             }
             None => {
                 let instead = ledger.pending.iter().next().map(|(id, pending)| {
-                    let code = Scheduled::by(&pending.action);
+                    let code = ScheduledAction::by(&pending.action);
                     format!("; it scheduled {code} as #{id} at {}", pending.at)
                 });
                 let last = || ledger.last.map(|at| format!("; what it scheduled last is at {at}"));
@@ -104,8 +106,8 @@ impl Core {
     /// What the code scheduled in a turn that is over, and history does not hold.
     pub(super) fn unconfirmed(&self) -> Option<FailureDetails> {
         let ledger = self.ledger.borrow();
-        ledger.pending.iter().next().map(|(id, Pending { action, at })| {
-            let code = Scheduled::by(action);
+        ledger.pending.iter().next().map(|(id, PendingAction { action, at })| {
+            let code = ScheduledAction::by(action);
             differs(&format!("the code at {at} scheduled {code} as #{id}, but history says it did not"))
         })
     }
@@ -115,9 +117,9 @@ impl Core {
         let ledger = self.ledger.borrow();
         let open = ledger.open.iter().filter_map(|(id, (open, at))| {
             let (slot, what) = match open {
-                Open::Task(slot, what) => (slot, format!("{what} #{id}")),
-                Open::Timer(slot) => (slot, format!("timer #{id}")),
-                Open::Attempt(attempts) | Open::Pause(attempts) => {
+                OpenAction::Task(slot, what) => (slot, format!("{what} #{id}")),
+                OpenAction::Timer(slot) => (slot, format!("timer #{id}")),
+                OpenAction::Attempt(attempts) | OpenAction::Pause(attempts) => {
                     (&attempts.slot, format!("{} #{id}", attempts.recipe.name()))
                 }
             };

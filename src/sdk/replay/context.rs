@@ -1,11 +1,11 @@
 //! Gives an orchestrator what it may know, and its timers, events and status; `call` and `entity_call` add the calls.
 
 use super::codec::{Payload, encoded};
-use super::core::{Core, Open, Parent};
+use super::core::{Core, OpenAction, Parent};
 use super::failure::Refused;
 use super::key::EventKey;
 use super::next::ContinueAsNew;
-use super::slot::{Outcome, Slot};
+use super::slot::{Slot, WaitOutcome};
 use super::task::{EventWait, Timer};
 use crate::model::Timestamp;
 use crate::wire::{self, orchestrator_action::OrchestratorActionType as Action};
@@ -66,7 +66,7 @@ impl OrchestrationContext {
     fn timer(&self, fire_at: Timestamp) -> Timer {
         let slot = Rc::new(Slot::open());
         let id = self.0.next_id();
-        self.0.timer(id, fire_at, Open::Timer(Rc::clone(&slot)), Location::caller());
+        self.0.timer(id, fire_at, OpenAction::Timer(Rc::clone(&slot)), Location::caller());
         Timer::new(Rc::clone(&self.0), slot, id)
     }
 
@@ -77,7 +77,7 @@ impl OrchestrationContext {
         let slot = Rc::new(Slot::open());
         let kept = self.0.ledger.borrow_mut().events.wait(key.name(), &slot, Location::caller());
         if let Some(raised) = kept {
-            self.0.settle(&slot, Outcome::Event(raised));
+            self.0.settle(&slot, WaitOutcome::Event(raised));
         }
         EventWait::new(Rc::clone(&self.0), slot, key)
     }
@@ -110,7 +110,7 @@ impl OrchestrationContext {
         *self.0.status.borrow_mut() = None;
     }
 
-    /// Ends this execution and begins the next with another input, once the result is awaited. Events that nobody
+    /// Ends this execution and begins the next with another input, once the result is awaited. Events that no wait
     /// took yet go with it.
     ///
     /// An input that the orchestrator would not read fails the execution here, not the next one there.
@@ -120,7 +120,7 @@ impl OrchestrationContext {
         ContinueAsNew::new(Rc::clone(&self.0), input)
     }
 
-    /// What was accepted; a refusal of something that nobody awaits fails the orchestration.
+    /// What was accepted; a refusal of something that has no future to report it fails the orchestration.
     #[track_caller]
     pub(super) fn accepted<T>(&self, asked: Result<T, Refused>) -> Option<T> {
         match asked {

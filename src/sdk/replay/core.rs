@@ -1,11 +1,11 @@
-//! Keeps what an orchestrator's futures and the engine share: ids, wishes not yet granted, and open waits.
+//! Keeps what an orchestrator's futures and the engine share: ids, actions that history does not hold yet, and open waits.
 
 use super::events::Events;
 use super::failure::{FailureDetails, Refused};
-use super::names::Names;
+use super::names::FunctionNames;
 use super::retry::RetryPolicy;
 use super::section::Section;
-use super::slot::{CallSite, Left, Look, Outcome, Slot};
+use super::slot::{AbandonedWait, CallSite, Slot, SlotPoll, WaitOutcome};
 use crate::model::Timestamp;
 use crate::wire::{self, orchestrator_action::OrchestratorActionType as Action};
 use std::cell::{Cell, RefCell};
@@ -47,14 +47,14 @@ pub struct Parent {
 
 /// What an orchestrator has scheduled and history does not hold yet.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingAction {
     pub(super) action: Action,
     pub(super) at: CallSite,
 }
 
-/// Who waits for the completion of an action.
+/// What waits for the completion of an action.
 #[derive(Debug)]
-pub(super) enum Open {
+pub(super) enum OpenAction {
     /// With what was called.
     Task(Rc<Slot>, Rc<str>),
     Timer(Rc<Slot>),
@@ -83,7 +83,7 @@ pub(super) enum Recipe {
 
 /// What the next execution begins with.
 #[derive(Debug)]
-pub(super) struct Next {
+pub(super) struct NextExecution {
     pub(super) input: String,
     pub(super) version: Option<String>,
     pub(super) keep_events: bool,
@@ -92,8 +92,8 @@ pub(super) struct Next {
 #[derive(Debug)]
 pub(super) struct Ledger {
     next_id: i32,
-    pub(super) pending: BTreeMap<i32, Pending>,
-    pub(super) open: BTreeMap<i32, (Open, CallSite)>,
+    pub(super) pending: BTreeMap<i32, PendingAction>,
+    pub(super) open: BTreeMap<i32, (OpenAction, CallSite)>,
     /// Where something was scheduled last.
     pub(super) last: Option<CallSite>,
     pub(super) requests: BTreeMap<Uuid, Request>,
@@ -114,13 +114,13 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) facts: Facts,
-    pub(super) names: Arc<Names>,
+    pub(super) names: Arc<FunctionNames>,
     pub(super) now: Cell<Timestamp>,
     pub(super) replaying: Cell<bool>,
     pub(super) ledger: RefCell<Ledger>,
     pub(super) status: RefCell<Option<String>>,
-    pub(super) next: RefCell<Option<Next>>,
-    /// A rule that was broken where nobody waits for the answer.
+    pub(super) next: RefCell<Option<NextExecution>>,
+    /// A rule that was broken by a call that has no future to report it.
     pub(super) broken: RefCell<Option<FailureDetails>>,
     /// How many durable waits hold a waker.
     parked: Cell<usize>,
@@ -131,7 +131,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(facts: Facts, names: Arc<Names>) -> Self {
+    pub(super) fn new(facts: Facts, names: Arc<FunctionNames>) -> Self {
         Self {
             facts,
             names,
@@ -161,8 +161,8 @@ impl Core {
         self.order.replace(self.order.get() + 1)
     }
 
-    /// Settles a wait, and wakes whoever waits. Nothing may be borrowed.
-    pub(super) fn settle(&self, slot: &Slot, outcome: Outcome) {
+    /// Settles a wait, and wakes the future that waits. Nothing may be borrowed.
+    pub(super) fn settle(&self, slot: &Slot, outcome: WaitOutcome) {
         if let Some(waker) = slot.settle(self.next_order(), outcome) {
             self.parked.set(self.parked.get() - 1);
             waker.wake();
@@ -170,34 +170,34 @@ impl Core {
     }
 
     /// Looks at a wait on behalf of a future that is polled.
-    pub(super) fn look(&self, slot: &Slot, waker: &Waker) -> Look {
+    pub(super) fn look(&self, slot: &Slot, waker: &Waker) -> SlotPoll {
         let look = slot.look(waker);
-        if matches!(look, Look::Waiting { first: true }) {
+        if matches!(look, SlotPoll::Waiting { first: true }) {
             self.parked.set(self.parked.get() + 1);
         }
         look
     }
 
-    /// Gives a wait up. Returns the outcome that nobody will take.
-    pub(super) fn give_up(&self, slot: &Slot) -> Option<Outcome> {
+    /// Gives a wait up. Returns the outcome that was not taken.
+    pub(super) fn give_up(&self, slot: &Slot) -> Option<WaitOutcome> {
         match slot.give_up() {
-            Left::Open { awaited } => {
+            AbandonedWait::Open { awaited } => {
                 if awaited {
                     self.parked.set(self.parked.get() - 1);
                 }
                 None
             }
-            Left::Outcome(outcome) => Some(outcome),
-            Left::Nothing => None,
+            AbandonedWait::Outcome(outcome) => Some(outcome),
+            AbandonedWait::Nothing => None,
         }
     }
 
-    /// How many durable waits somebody awaits.
+    /// How many durable waits a future awaits.
     pub(super) fn parked(&self) -> usize {
         self.parked.get()
     }
 
-    /// Notes that a rule was broken where nobody waits for the answer: it fails the orchestration.
+    /// Notes that a call without a future broke a rule: that fails the orchestration.
     pub(super) fn refuse(&self, why: &Refused, at: CallSite) {
         let details = FailureDetails::permanent("Refused", format!("{why} (at {at})"));
         self.broken.borrow_mut().get_or_insert(details);
@@ -210,25 +210,25 @@ impl Core {
         id
     }
 
-    /// Schedules an action that nobody waits for.
+    /// Schedules an action without a result.
     pub(super) fn schedule(&self, id: i32, action: Action, at: CallSite) {
         let mut ledger = self.ledger.borrow_mut();
-        ledger.pending.insert(id, Pending { action, at });
+        ledger.pending.insert(id, PendingAction { action, at });
         ledger.last = Some(at);
     }
 
     /// Schedules an action, and opens the wait for its completion.
-    pub(super) fn schedule_open(&self, id: i32, action: Action, open: Open, at: CallSite) {
+    pub(super) fn schedule_open(&self, id: i32, action: Action, open: OpenAction, at: CallSite) {
         self.ledger.borrow_mut().open.insert(id, (open, at));
         self.schedule(id, action, at);
     }
 
-    pub(super) fn timer(&self, id: i32, fire_at: Timestamp, open: Open, at: CallSite) {
+    pub(super) fn timer(&self, id: i32, fire_at: Timestamp, open: OpenAction, at: CallSite) {
         let action = Action::CreateTimer(wire::CreateTimerAction { fire_at: Some(fire_at.to_wire()) });
         self.schedule_open(id, action, open, at);
     }
 
-    /// Takes a timer back that nobody waits for any more. Where it is in history already, its firing is ignored.
+    /// Takes back a timer whose future is dropped. Where it is in history already, its firing is ignored.
     pub(super) fn withdraw_timer(&self, id: i32) {
         let mut ledger = self.ledger.borrow_mut();
         ledger.pending.remove(&id);

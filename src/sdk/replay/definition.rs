@@ -21,7 +21,7 @@ pub type OrchestratorFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
 /// A function that is an activity.
 ///
 /// An ordinary or an async function from an input to a `Result`. An [`ActivityContext`] may come before the input,
-/// and before that an `Arc` of whatever the activity needs, such as a pool of connections.
+/// and before that an `Arc` of what the activity needs, such as a pool of connections.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an activity",
     label = "this function has not the shape of an activity",

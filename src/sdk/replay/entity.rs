@@ -2,7 +2,7 @@
 
 use super::codec::Payload;
 use super::failure::Refused;
-use super::names::Names;
+use super::names::FunctionNames;
 use crate::wire::operation_action::OperationActionType as Action;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -118,7 +118,7 @@ pub struct EntityContext {
     id: EntityId,
     operation: String,
     pub(super) request_id: String,
-    pub(super) names: Arc<Names>,
+    pub(super) names: Arc<FunctionNames>,
     pub(super) actions: Vec<Action>,
     deleted: bool,
     pub(super) minted: u32,
@@ -127,7 +127,7 @@ pub struct EntityContext {
 
 impl EntityContext {
     /// The context of one operation.
-    pub(crate) fn new(id: EntityId, operation: &str, request_id: &str, names: Arc<Names>) -> Self {
+    pub(crate) fn new(id: EntityId, operation: &str, request_id: &str, names: Arc<FunctionNames>) -> Self {
         Self {
             id,
             operation: operation.to_owned(),

@@ -58,7 +58,7 @@ impl EntityContext {
         }
     }
 
-    /// Starts an orchestration and returns its id. Nobody waits for it.
+    /// Starts an orchestration and returns its id. The entity gets no result of it.
     ///
     /// An orchestrator without a name, or an input that cannot be written as JSON, fails this operation.
     pub fn start<F, M>(&mut self, orchestrator: F, input: F::Input) -> String

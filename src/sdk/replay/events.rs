@@ -1,4 +1,4 @@
-//! Matches external events with those who wait for them: first come, first served, on both sides.
+//! Matches external events with the waits for them: first come, first served, on both sides.
 
 use super::slot::{CallSite, Raised, Slot};
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +13,7 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Whoever is first in the queue gets the event; it is kept when nobody waits.
+    /// Gives the event to the first wait in the queue; keeps it where the queue is empty.
     pub(super) fn arrive(
         &mut self,
         name: String,
@@ -63,7 +63,7 @@ impl Events {
         None
     }
 
-    /// Every event that nobody took, in the order of arrival.
+    /// The events that no wait took, in the order of arrival.
     pub(super) fn take_kept(&mut self) -> Vec<Raised> {
         let mut all: Vec<_> = std::mem::take(&mut self.kept).into_values().flatten().collect();
         all.sort_by_key(|raised| raised.order);

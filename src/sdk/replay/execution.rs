@@ -1,12 +1,12 @@
 //! Walks one execution through its history, an event at a time, and says after each turn what it wants.
 
-use super::confirm::Scheduled;
+use super::confirm::ScheduledAction;
 use super::context::OrchestrationContext;
-use super::core::{Core, Facts, Next, Parent};
+use super::core::{Core, Facts, NextExecution, Parent};
 use super::failure::{DecodeError, FailureDetails};
-use super::names::Names;
-use super::poll::{self, End, Root};
-use super::slot::{CallSite, Outcome};
+use super::names::FunctionNames;
+use super::poll::{self, OrchestratorResult, Root};
+use super::slot::{CallSite, WaitOutcome};
 use crate::model::{Kind, Timestamp};
 use crate::wire::{self, HistoryEvent, history_event::EventType};
 use std::collections::VecDeque;
@@ -17,13 +17,13 @@ use std::task::Poll;
 
 pub mod answer;
 
-pub use super::poll::Running;
+pub use super::poll::ErasedFuture;
 
 /// An orchestrator, its types hidden.
 #[derive(Clone)]
 pub struct Definition {
     /// Begins an execution from its encoded input.
-    pub begin: Arc<dyn Fn(OrchestrationContext, Option<String>) -> Running + Send + Sync>,
+    pub begin: Arc<dyn Fn(OrchestrationContext, Option<String>) -> ErasedFuture + Send + Sync>,
     /// Says what is wrong with an input for the next execution.
     pub check_input: fn(&str) -> Result<(), DecodeError>,
 }
@@ -55,9 +55,9 @@ struct Terminated(Option<String>);
 
 /// How the code has ended.
 #[derive(Debug)]
-enum Ended {
-    Returned(End),
-    Next(Next),
+enum CodeEnd {
+    Returned(OrchestratorResult),
+    Next(NextExecution),
 }
 
 /// One execution of an orchestrator, kept between turns.
@@ -67,8 +67,8 @@ pub struct Execution {
     core: Rc<Core>,
     root: Arc<Root>,
     definition: Definition,
-    future: Option<Running>,
-    ended: Option<Ended>,
+    future: Option<ErasedFuture>,
+    ended: Option<CodeEnd>,
     terminated: Option<Terminated>,
     fault: Option<FailureDetails>,
     suspended: bool,
@@ -99,7 +99,7 @@ impl Execution {
         execution_id: String,
         started: &wire::ExecutionStartedEvent,
         definition: Definition,
-        names: Arc<Names>,
+        names: Arc<FunctionNames>,
         child_version: Option<Arc<str>>,
     ) -> Self {
         let parent = started.parent_instance.as_ref().map(|parent| Parent {
@@ -201,7 +201,7 @@ impl Execution {
         }
         self.core.replaying.set(replaying);
         self.root.open();
-        // User code runs outside of polls too: conditions of retry policies, decoders, and whatever is dropped.
+        // User code runs outside of polls too: conditions of retry policies, decoders, and destructors.
         let applied = catch_unwind(AssertUnwindSafe(|| self.control(event)))
             .unwrap_or_else(|panic| Err(poll::panicked(&*panic)));
         if let Err(fault) = applied {
@@ -248,11 +248,11 @@ impl Execution {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest are notes that change nothing for the code")]
     fn apply(&mut self, event: HistoryEvent) -> Result<(), FailureDetails> {
         let Some(body) = event.event_type else { return Ok(()) };
-        if let Some(scheduled) = Scheduled::in_history(&body) {
+        if let Some(scheduled) = ScheduledAction::in_history(&body) {
             return self.core.confirm(event.event_id, scheduled);
         }
         let failed = |details: Option<wire::TaskFailureDetails>| {
-            Outcome::Failure(Box::new(details.unwrap_or_else(|| wire::TaskFailureDetails {
+            WaitOutcome::Failure(Box::new(details.unwrap_or_else(|| wire::TaskFailureDetails {
                 error_message: "the task failed, and does not say why".into(),
                 ..wire::TaskFailureDetails::default()
             })))
@@ -264,13 +264,13 @@ impl Execution {
                 self.future = Some((self.definition.begin)(context, started.input));
             }
             EventType::TaskCompleted(task) => {
-                core.task_ended(task.task_scheduled_id, Outcome::Value(task.result));
+                core.task_ended(task.task_scheduled_id, WaitOutcome::Value(task.result));
             }
             EventType::TaskFailed(task) => {
                 core.task_ended(task.task_scheduled_id, failed(task.failure_details));
             }
             EventType::SubOrchestrationInstanceCompleted(child) => {
-                core.task_ended(child.task_scheduled_id, Outcome::Value(child.result));
+                core.task_ended(child.task_scheduled_id, WaitOutcome::Value(child.result));
             }
             EventType::SubOrchestrationInstanceFailed(child) => {
                 core.task_ended(child.task_scheduled_id, failed(child.failure_details));
@@ -278,13 +278,13 @@ impl Execution {
             EventType::TimerFired(timer) => core.timer_fired(timer.timer_id),
             EventType::EventRaised(raised) => core.event_raised(raised.name, raised.input, event.timestamp),
             EventType::EntityOperationCompleted(done) => {
-                core.answered(&done.request_id, Outcome::Value(done.output));
+                core.answered(&done.request_id, WaitOutcome::Value(done.output));
             }
             EventType::EntityOperationFailed(done) => {
                 core.answered(&done.request_id, failed(done.failure_details));
             }
             EventType::EntityLockGranted(lock) => {
-                core.answered(&lock.critical_section_id, Outcome::Value(None));
+                core.answered(&lock.critical_section_id, WaitOutcome::Value(None));
             }
             _ => {}
         }
@@ -302,11 +302,11 @@ impl Execution {
             self.fault = Some(broken);
         } else if let Some(next) = next {
             match (self.definition.check_input)(&next.input) {
-                Ok(()) => self.ended = Some(Ended::Next(next)),
+                Ok(()) => self.ended = Some(CodeEnd::Next(next)),
                 Err(why) => self.fault = Some(FailureDetails::permanent("DecodeError", why.to_string())),
             }
         } else if let Poll::Ready(end) = polled {
-            self.ended = Some(Ended::Returned(end));
+            self.ended = Some(CodeEnd::Returned(end));
         } else {
             return;
         }
@@ -328,7 +328,7 @@ impl Drop for Execution {
     fn drop(&mut self) {
         self.core.evicted.set(true);
         let future = self.future.take();
-        // What the orchestrator holds is dropped here, and may panic; nobody is left to tell.
+        // What the orchestrator holds is dropped here, and may panic; there is no turn left to report it in.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
     }
 }

@@ -46,7 +46,7 @@ pub trait DurableError: Serialize + DeserializeOwned + fmt::Display + Send + 'st
     /// The name of the error on the wire. Empty, the default, stands for the last segment of the type's path.
     const NAME: &'static str = "";
 
-    /// Whether another attempt may help. `false` ends every retry policy, whatever else it says.
+    /// Whether another attempt may help. `false` ends every retry policy.
     fn retryable(&self) -> bool {
         true
     }
@@ -239,7 +239,7 @@ impl From<Failure> for Box<dyn Error> {
 pub enum TaskError<E> {
     /// The function failed with its own error.
     App(E),
-    /// The task failed in another way: it panicked, nobody knows its name, it was terminated, or it is written in
+    /// The task failed in another way: it panicked, its name is not registered, it was terminated, or it is written in
     /// another language.
     Failed(FailureDetails),
     /// The task succeeded, but its result does not read as the type that was expected.

@@ -4,7 +4,7 @@ use super::core::{Core, Request, entity_message};
 use super::entity::EntityId;
 use super::failure::Refused;
 use super::section::Section;
-use super::slot::{CallSite, Look, Outcome, Slot};
+use super::slot::{CallSite, Slot, SlotPoll, WaitOutcome};
 use crate::wire::{self, send_entity_message_action::EntityMessageType};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -40,13 +40,13 @@ impl LockWait {
         // The scheduler locks them one after the other; one order for all prevents a deadlock.
         let locked: BTreeSet<String> = entities.into_iter().map(EntityId::to_string).collect();
         if core.ledger.borrow().section.is_some() {
-            let slot = Slot::settled(core.next_order(), Outcome::Refused(Refused::NestedLock));
+            let slot = Slot::settled(core.next_order(), WaitOutcome::Refused(Refused::NestedLock));
             return Self { core, slot: Rc::new(slot), hold: None };
         }
         let entities: Vec<String> = locked.iter().cloned().collect();
         core.ledger.borrow_mut().section = Some(Section::asked(locked));
         if entities.is_empty() {
-            let slot = Slot::settled(core.next_order(), Outcome::Value(None));
+            let slot = Slot::settled(core.next_order(), WaitOutcome::Value(None));
             return Self {
                 core,
                 slot: Rc::new(slot),
@@ -78,16 +78,16 @@ impl Future for LockWait {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.core.look(&self.slot, cx.waker()) {
-            Look::Waiting { .. } => Poll::Pending,
-            Look::Ready(Outcome::Refused(why)) => Poll::Ready(Err(why)),
-            Look::Ready(_) => {
+            SlotPoll::Waiting { .. } => Poll::Pending,
+            SlotPoll::Ready(WaitOutcome::Refused(why)) => Poll::Ready(Err(why)),
+            SlotPoll::Ready(_) => {
                 if let Some(section) = &mut self.core.ledger.borrow_mut().section {
                     section.grant();
                 }
                 let hold = self.hold.take();
                 Poll::Ready(Ok(LockGuard { core: Rc::clone(&self.core), hold }))
             }
-            Look::Gone => panic!("a lock was awaited again after it had been granted"),
+            SlotPoll::Gone => panic!("a lock was awaited again after it had been granted"),
         }
     }
 }

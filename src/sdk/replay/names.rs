@@ -11,15 +11,15 @@ use std::sync::Arc;
 pub struct Registered {
     /// Its name on the wire.
     pub name: Arc<str>,
-    /// Its version; `None` when it serves whatever version is asked for.
+    /// Its version; `None` when it serves every version.
     pub version: Option<Arc<str>>,
 }
 
 /// The names that functions were registered by, to call them by the function itself.
 #[derive(Debug, Clone, Default)]
-pub struct Names(BTreeMap<TypeId, Registered>);
+pub struct FunctionNames(BTreeMap<TypeId, Registered>);
 
-impl Names {
+impl FunctionNames {
     /// Notes what `F` is registered as. The first registration of a function is the one that calls go to.
     pub fn note<F: 'static>(&mut self, registered: Registered) {
         self.0.entry(TypeId::of::<F>()).or_insert(registered);

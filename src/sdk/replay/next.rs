@@ -1,6 +1,6 @@
 //! Ends an execution and begins the next one of the same instance.
 
-use super::core::{Core, Next};
+use super::core::{Core, NextExecution};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -22,13 +22,13 @@ use std::task::{Context, Poll};
 #[must_use = "nothing happens until it is awaited: `return ctx.continue_as_new(input).await`"]
 pub struct ContinueAsNew<T> {
     core: Rc<Core>,
-    next: Option<Next>,
+    next: Option<NextExecution>,
     never: PhantomData<fn() -> T>,
 }
 
 impl<T> ContinueAsNew<T> {
     pub(super) fn new(core: Rc<Core>, input: String) -> Self {
-        let next = Next { input, version: None, keep_events: true };
+        let next = NextExecution { input, version: None, keep_events: true };
         Self { core, next: Some(next), never: PhantomData }
     }
 

@@ -24,10 +24,10 @@ pub const ORCHESTRATOR_PANICKED: &str = "OrchestratorPanicked";
 const MOST_POLLS: u32 = 100_000;
 
 /// How an orchestrator ends: with an encoded value, or with a failure.
-pub(super) type End = Result<Option<String>, FailureDetails>;
+pub(super) type OrchestratorResult = Result<Option<String>, FailureDetails>;
 
 /// The future of an orchestrator, its input and output hidden.
-pub type Running = Pin<Box<dyn Future<Output = Result<Option<String>, FailureDetails>>>>;
+pub type ErasedFuture = Pin<Box<dyn Future<Output = Result<Option<String>, FailureDetails>>>>;
 
 /// The waker that an orchestrator is polled with. It is the same one for the whole execution.
 ///
@@ -80,7 +80,11 @@ impl Root {
     }
 
     /// Polls for as long as the future asks for it. `done` says, after each poll, that nothing more is wanted of it.
-    pub(super) fn advance(self: &Arc<Self>, future: &mut Running, done: impl Fn() -> bool) -> Poll<End> {
+    pub(super) fn advance(
+        self: &Arc<Self>,
+        future: &mut ErasedFuture,
+        done: impl Fn() -> bool,
+    ) -> Poll<OrchestratorResult> {
         let waker = Waker::from(Arc::clone(self));
         let mut cx = Context::from_waker(&waker);
         let mut polls = 0;

@@ -10,7 +10,7 @@ type Condition = dyn Fn(&FailureDetails) -> bool;
 
 /// How often and how fast a failed task is tried again.
 ///
-/// The engine follows it by itself, in the orchestration's own time: a call that nobody awaits yet is retried all the
+/// The engine follows it by itself, in the orchestration's own time: a call that is not awaited yet is retried all the
 /// same, and every replay decides alike. A failure that calls itself not retriable ends it at once.
 #[derive(Clone)]
 #[must_use = "a policy does nothing until a call is given it"]

@@ -22,7 +22,7 @@ pub(super) struct Raised {
 
 /// How a wait ended, as it came.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum WaitOutcome {
     /// With a value, still encoded.
     Value(Option<String>),
     /// With a failure.
@@ -36,20 +36,20 @@ pub(super) enum Outcome {
 /// One durable wait.
 #[derive(Debug)]
 pub(super) struct Slot {
-    state: RefCell<State>,
+    state: RefCell<SlotState>,
     /// Whether the future that waits is still there.
     wanted: Cell<bool>,
-    /// Whether a failure may be tried again although nobody waits any more.
+    /// Whether a failed attempt is retried although the future that waited is dropped.
     detached: Cell<bool>,
 }
 
-enum State {
+enum SlotState {
     Open(Option<Waker>),
-    Settled { order: u64, outcome: Outcome },
+    Settled { order: u64, outcome: WaitOutcome },
     Taken,
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for SlotState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Open(None) => "open",
@@ -62,68 +62,73 @@ impl fmt::Debug for State {
 
 /// What a poll of a slot finds.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum SlotPoll {
     /// Nothing yet; the waker is kept. `first` when it is the first one.
     Waiting { first: bool },
     /// The outcome.
-    Ready(Outcome),
+    Ready(WaitOutcome),
     /// The outcome was taken before.
     Gone,
 }
 
 impl Slot {
     pub(super) fn open() -> Self {
-        Self { state: RefCell::new(State::Open(None)), wanted: Cell::new(true), detached: Cell::new(false) }
+        Self {
+            state: RefCell::new(SlotState::Open(None)),
+            wanted: Cell::new(true),
+            detached: Cell::new(false),
+        }
     }
 
-    pub(super) fn settled(order: u64, outcome: Outcome) -> Self {
+    pub(super) fn settled(order: u64, outcome: WaitOutcome) -> Self {
         let slot = Self::open();
-        slot.state.replace(State::Settled { order, outcome });
+        slot.state.replace(SlotState::Settled { order, outcome });
         slot
     }
 
     /// Looks, and keeps the waker when there is nothing yet.
-    pub(super) fn look(&self, waker: &Waker) -> Look {
+    pub(super) fn look(&self, waker: &Waker) -> SlotPoll {
         let mut state = self.state.borrow_mut();
         match &mut *state {
-            State::Open(Some(kept)) => {
+            SlotState::Open(Some(kept)) => {
                 kept.clone_from(waker);
-                Look::Waiting { first: false }
+                SlotPoll::Waiting { first: false }
             }
-            State::Open(none) => {
+            SlotState::Open(none) => {
                 *none = Some(waker.clone());
-                Look::Waiting { first: true }
+                SlotPoll::Waiting { first: true }
             }
-            State::Taken => Look::Gone,
-            settled @ State::Settled { .. } => match std::mem::replace(settled, State::Taken) {
-                State::Settled { outcome, .. } => Look::Ready(outcome),
-                State::Open(_) | State::Taken => Look::Gone,
+            SlotState::Taken => SlotPoll::Gone,
+            settled @ SlotState::Settled { .. } => match std::mem::replace(settled, SlotState::Taken) {
+                SlotState::Settled { outcome, .. } => SlotPoll::Ready(outcome),
+                SlotState::Open(_) | SlotState::Taken => SlotPoll::Gone,
             },
         }
     }
 
-    /// Puts the outcome in. The waker of whoever waits is returned, to be woken when nothing is borrowed any more.
-    pub(super) fn settle(&self, order: u64, outcome: Outcome) -> Option<Waker> {
-        match self.state.replace(State::Settled { order, outcome }) {
-            State::Open(waker) => waker,
-            State::Settled { .. } | State::Taken => None,
+    /// Puts the outcome in. Returns the waker of the future that waits; the caller wakes it when nothing is
+    /// borrowed any more.
+    pub(super) fn settle(&self, order: u64, outcome: WaitOutcome) -> Option<Waker> {
+        match self.state.replace(SlotState::Settled { order, outcome }) {
+            SlotState::Open(waker) => waker,
+            SlotState::Settled { .. } | SlotState::Taken => None,
         }
     }
 
     /// When the outcome came, in the order of history; `None` while there is none, or none any more.
     pub(super) fn order(&self) -> Option<u64> {
         match &*self.state.borrow() {
-            State::Settled { order, .. } => Some(*order),
-            State::Open(_) | State::Taken => None,
+            SlotState::Settled { order, .. } => Some(*order),
+            SlotState::Open(_) | SlotState::Taken => None,
         }
     }
 
     pub(super) fn is_open(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Open(_))
+        matches!(&*self.state.borrow(), SlotState::Open(_))
     }
 
     pub(super) fn is_taken(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Taken)
+        matches!(&*self.state.borrow(), SlotState::Taken)
     }
 
     pub(super) fn is_wanted(&self) -> bool {
@@ -139,24 +144,24 @@ impl Slot {
     }
 
     /// The future that waits is dropped. Returns what it leaves behind.
-    pub(super) fn give_up(&self) -> Left {
+    pub(super) fn give_up(&self) -> AbandonedWait {
         self.wanted.set(false);
-        match self.state.replace(State::Taken) {
-            State::Open(waker) => {
+        match self.state.replace(SlotState::Taken) {
+            SlotState::Open(waker) => {
                 let awaited = waker.is_some();
-                // Stays open: an event or a grant must find out that nobody wants it any more.
-                self.state.replace(State::Open(None));
-                Left::Open { awaited }
+                // Stays open: an event or a grant must find out that no future wants it any more.
+                self.state.replace(SlotState::Open(None));
+                AbandonedWait::Open { awaited }
             }
-            State::Settled { outcome, .. } => Left::Outcome(outcome),
-            State::Taken => Left::Nothing,
+            SlotState::Settled { outcome, .. } => AbandonedWait::Outcome(outcome),
+            SlotState::Taken => AbandonedWait::Nothing,
         }
     }
 }
 
 /// What a dropped future leaves behind.
-pub(super) enum Left {
+pub(super) enum AbandonedWait {
     Open { awaited: bool },
-    Outcome(Outcome),
+    Outcome(WaitOutcome),
     Nothing,
 }

@@ -4,7 +4,7 @@ use super::codec;
 use super::core::Core;
 use super::failure::{DecodeError, DurableError, FailureDetails, Refused, TaskError};
 use super::key::EventKey;
-use super::slot::{Look, Outcome, Raised, Slot};
+use super::slot::{Raised, Slot, SlotPoll, WaitOutcome};
 use futures_util::future::FusedFuture;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -37,48 +37,48 @@ impl<F: Durable + ?Sized> Durable for &mut F {
 
 /// What waits in a slot: the parts that tasks, timers and events share.
 #[derive(Debug)]
-pub(super) struct Wait {
+pub(super) struct SlotWait {
     pub(super) core: Rc<Core>,
     pub(super) slot: Rc<Slot>,
 }
 
-impl Wait {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
+impl SlotWait {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
         match self.core.look(&self.slot, cx.waker()) {
-            Look::Waiting { .. } => Poll::Pending,
-            Look::Ready(outcome) => Poll::Ready(outcome),
-            Look::Gone => panic!("a durable future was awaited again after it had given its result"),
+            SlotPoll::Waiting { .. } => Poll::Pending,
+            SlotPoll::Ready(outcome) => Poll::Ready(outcome),
+            SlotPoll::Gone => panic!("a durable future was awaited again after it had given its result"),
         }
     }
 
     /// Gives the wait up, unless the whole orchestrator is being put away.
-    fn give_up(&self) -> Option<Outcome> {
+    fn give_up(&self) -> Option<WaitOutcome> {
         if self.core.evicted.get() { None } else { self.core.give_up(&self.slot) }
     }
 }
 
-/// An activity, a child or an entity operation that was called. It runs whether or not anybody awaits it.
+/// An activity, a child or an entity operation that was called. It runs whether or not it is awaited.
 ///
 /// Dropping it abandons the result. A retry policy then ends too; [`detach`](Self::detach) lets it go on.
 #[must_use = "the call is on its way, but its result is lost; await it, or say so with .detach()"]
 pub struct Task<T, E> {
-    wait: Wait,
+    wait: SlotWait,
     what: Rc<str>,
     result: PhantomData<fn() -> Result<T, E>>,
 }
 
 impl<T, E> Task<T, E> {
     pub(super) fn new(core: Rc<Core>, slot: Rc<Slot>, what: Rc<str>) -> Self {
-        Self { wait: Wait { core, slot }, what, result: PhantomData }
+        Self { wait: SlotWait { core, slot }, what, result: PhantomData }
     }
 
     /// A task that was never scheduled.
     pub(super) fn refused(core: Rc<Core>, why: Refused) -> Self {
-        let slot = Rc::new(Slot::settled(core.next_order(), Outcome::Refused(why)));
+        let slot = Rc::new(Slot::settled(core.next_order(), WaitOutcome::Refused(why)));
         Self::new(core, slot, Rc::default())
     }
 
-    /// Lets the task run to its end, with its retries, without anybody waiting for it.
+    /// Lets the task run to its end, with its retries, without being awaited.
     pub fn detach(self) {
         self.wait.slot.detach();
     }
@@ -89,11 +89,13 @@ impl<T: DeserializeOwned, E: DurableError> Future for Task<T, E> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.wait.poll(cx).map(|outcome| match outcome {
-            Outcome::Value(text) | Outcome::Event(Raised { input: text, .. }) => {
+            WaitOutcome::Value(text) | WaitOutcome::Event(Raised { input: text, .. }) => {
                 codec::decode(text.as_deref(), &self.what).map_err(TaskError::Undecodable)
             }
-            Outcome::Failure(details) => Err(TaskError::from_details(FailureDetails::from_wire(*details))),
-            Outcome::Refused(why) => Err(TaskError::Refused(why)),
+            WaitOutcome::Failure(details) => {
+                Err(TaskError::from_details(FailureDetails::from_wire(*details)))
+            }
+            WaitOutcome::Refused(why) => Err(TaskError::Refused(why)),
         })
     }
 }
@@ -126,13 +128,13 @@ impl<T, E> fmt::Debug for Task<T, E> {
 #[derive(Debug)]
 #[must_use = "a timer that is dropped is cancelled; await it"]
 pub struct Timer {
-    wait: Wait,
+    wait: SlotWait,
     id: i32,
 }
 
 impl Timer {
     pub(super) fn new(core: Rc<Core>, slot: Rc<Slot>, id: i32) -> Self {
-        Self { wait: Wait { core, slot }, id }
+        Self { wait: SlotWait { core, slot }, id }
     }
 }
 
@@ -170,13 +172,13 @@ impl Drop for Timer {
 /// gives its place, or the event it was given, to the next.
 #[must_use = "a wait that is dropped gives its place back; await it"]
 pub struct EventWait<T> {
-    wait: Wait,
+    wait: SlotWait,
     key: EventKey<T>,
 }
 
 impl<T> EventWait<T> {
     pub(super) fn new(core: Rc<Core>, slot: Rc<Slot>, key: EventKey<T>) -> Self {
-        Self { wait: Wait { core, slot }, key }
+        Self { wait: SlotWait { core, slot }, key }
     }
 }
 
@@ -185,10 +187,10 @@ impl<T: DeserializeOwned> Future for EventWait<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.wait.poll(cx).map(|outcome| match outcome {
-            Outcome::Event(Raised { input: text, .. }) | Outcome::Value(text) => {
+            WaitOutcome::Event(Raised { input: text, .. }) | WaitOutcome::Value(text) => {
                 codec::decode(text.as_deref(), &format!("the event {:?}", self.key.name()))
             }
-            Outcome::Failure(_) | Outcome::Refused(_) => unreachable!("an event does not fail"),
+            WaitOutcome::Failure(_) | WaitOutcome::Refused(_) => unreachable!("an event does not fail"),
         })
     }
 }
@@ -207,10 +209,10 @@ impl<T: DeserializeOwned> Durable for EventWait<T> {
 
 impl<T> Drop for EventWait<T> {
     fn drop(&mut self) {
-        if let Some(Outcome::Event(raised)) = self.wait.give_up() {
+        if let Some(WaitOutcome::Event(raised)) = self.wait.give_up() {
             let taker = self.wait.core.ledger.borrow_mut().events.place(raised);
             if let Some((slot, raised)) = taker {
-                self.wait.core.settle(&slot, Outcome::Event(raised));
+                self.wait.core.settle(&slot, WaitOutcome::Event(raised));
             }
         }
     }

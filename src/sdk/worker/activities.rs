@@ -1,15 +1,15 @@
-//! Takes activities, begins as many as the worker's limit allows, and looks after those that run.
+//! Accepts activities, starts as many as the worker's limit allows, and watches those that run.
 //!
 //! An async activity whose runs have been short is polled first on a lane's thread, in the queue of its turns: to hand it to
 //! another thread would cost more than to perform it. All others run on threads of their own ([`pool`](super::pool)), or
 //! on the runtime that the worker's user named.
 
-use super::activity::{Activity, Elsewhere, Pending};
-use super::answer::Answer;
-use super::flight::Ticket;
+use super::activity::{OnUserRuntime, ResultTarget, RunningActivity};
+use super::completion::WorkResult;
+use super::in_flight::InFlightGuard;
 use super::pool::Pool;
 use super::stopped::Left;
-use super::turns::Outbox;
+use super::turns::ResultSender;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use crate::sdk::registry::{ActivityRunner, Registry};
@@ -33,42 +33,42 @@ pub(super) struct Activities {
     pool: Arc<Pool>,
     /// Cancelled when the worker stops.
     stopping: Cancellation,
-    done: Outbox,
+    done: ResultSender,
     clock: Arc<dyn Clock>,
-    table: Mutex<Table>,
+    table: Mutex<ActivityTable>,
 }
 
 #[derive(Default)]
-struct Table {
-    running: Slab<Arc<Activity>>,
-    waiting: VecDeque<Waiting>,
+struct ActivityTable {
+    running: Slab<Arc<RunningActivity>>,
+    waiting: VecDeque<QueuedActivity>,
     closed: bool,
 }
 
-struct Waiting {
+struct QueuedActivity {
     runner: ActivityRunner,
     request: wire::ActivityRequest,
-    answer: Pending,
+    answer: ResultTarget,
 }
 
 /// What becomes of an activity that a scheduler handed out.
-pub(super) enum Taken {
+pub(super) enum Accepted {
     /// It has begun, or waits until another one has ended.
     Yes,
     /// It has begun, and a lane is to poll it.
-    ByLane(Arc<Activity>),
+    ByLane(Arc<RunningActivity>),
     /// As many run and wait as may: this is its completion token.
     Full(String),
 }
 
-/// What activities are made with.
-pub(super) struct Plan {
+/// What the activities of a worker are made with.
+pub(super) struct ActivitiesConfig {
     pub(super) registry: Arc<Registry>,
     pub(super) most: usize,
     pub(super) lane: bool,
     pub(super) elsewhere: Option<Handle>,
     pub(super) stopping: Cancellation,
-    pub(super) done: Outbox,
+    pub(super) done: ResultSender,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -76,14 +76,14 @@ impl Activities {
     /// # Errors
     ///
     /// The machine gives no runtime.
-    pub(super) fn new(plan: Plan) -> std::io::Result<Self> {
-        let Plan { registry, most, lane, elsewhere, stopping, done, clock } = plan;
+    pub(super) fn new(config: ActivitiesConfig) -> std::io::Result<Self> {
+        let ActivitiesConfig { registry, most, lane, elsewhere, stopping, done, clock } = config;
         let most = most.max(1);
         let pool = Arc::new(Pool::new(most, Arc::clone(&clock))?);
         Ok(Self { registry, most, lane, elsewhere, pool, stopping, done, clock, table: Mutex::default() })
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, ActivityTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -104,17 +104,17 @@ impl Activities {
         self: &Arc<Self>,
         request: wire::ActivityRequest,
         token: String,
-        ticket: Ticket,
-    ) -> Taken {
-        let answer = Pending { token, ticket };
+        guard: InFlightGuard,
+    ) -> Accepted {
+        let answer = ResultTarget { token, guard };
         let Some(runner) = self.registry.activity_runner(&request.name, request.version.as_deref()) else {
             let details = Registry::activity_not_found(&request.name);
             self.fail(request, answer, details);
-            return Taken::Yes;
+            return Accepted::Yes;
         };
         let mut table = self.table();
         if table.closed {
-            return Taken::Yes;
+            return Accepted::Yes;
         }
         if table.running.len() < self.most {
             let activity = self.insert(&mut table, runner, request, answer);
@@ -122,56 +122,61 @@ impl Activities {
             return self.begin(activity);
         }
         if table.waiting.len() >= self.most {
-            return Taken::Full(answer.token);
+            return Accepted::Full(answer.token);
         }
-        table.waiting.push_back(Waiting { runner, request, answer });
-        Taken::Yes
+        table.waiting.push_back(QueuedActivity { runner, request, answer });
+        Accepted::Yes
     }
 
     fn insert(
         self: &Arc<Self>,
-        table: &mut Table,
+        table: &mut ActivityTable,
         runner: ActivityRunner,
         request: wire::ActivityRequest,
-        answer: Pending,
-    ) -> Arc<Activity> {
+        answer: ResultTarget,
+    ) -> Arc<RunningActivity> {
         let elsewhere = self.elsewhere.is_some() && !runner.is_blocking();
         let place = table.running.vacant_entry();
-        let activity = Activity::new(self, place.key(), runner, elsewhere, request, answer);
+        let activity = RunningActivity::new(self, place.key(), runner, elsewhere, request, answer);
         place.insert(Arc::clone(&activity));
         activity
     }
 
     /// Gives an activity to a thread, or names the one that a lane is to poll.
-    fn begin(&self, activity: Arc<Activity>) -> Taken {
+    fn begin(&self, activity: Arc<RunningActivity>) -> Accepted {
         if let Some(runtime) = self.elsewhere.as_ref().filter(|_| activity.is_elsewhere()) {
-            runtime.spawn(Elsewhere(activity));
-            return Taken::Yes;
+            runtime.spawn(OnUserRuntime(activity));
+            return Accepted::Yes;
         }
         if self.lane && !activity.blocks() && activity.runner().pace().is_quick() {
-            return Taken::ByLane(activity);
+            return Accepted::ByLane(activity);
         }
         self.pool.push(activity);
-        Taken::Yes
+        Accepted::Yes
     }
 
     /// Polls a quick activity on this thread, which is a lane's.
-    pub(super) fn poll_here(&self, activity: &Arc<Activity>, since: Timestamp) {
+    pub(super) fn poll_here(&self, activity: &Arc<RunningActivity>, since: Timestamp) {
         self.pool.poll_here(activity, since);
     }
 
     /// Has a thread of the pool poll an activity that was woken.
-    pub(super) fn queue(&self, activity: Arc<Activity>) {
+    pub(super) fn queue(&self, activity: Arc<RunningActivity>) {
         self.pool.push(activity);
     }
 
     /// An activity has ended; one that waited may begin.
-    pub(super) fn ended(self: &Arc<Self>, key: usize, response: wire::ActivityResponse, mut ticket: Ticket) {
-        ticket.answered();
+    pub(super) fn ended(
+        self: &Arc<Self>,
+        key: usize,
+        response: wire::ActivityResponse,
+        mut guard: InFlightGuard,
+    ) {
+        guard.answered();
         let mut table = self.table();
         let gone = table.running.try_remove(key);
         let next = match table.waiting.pop_front() {
-            Some(Waiting { runner, request, answer }) if !table.closed => {
+            Some(QueuedActivity { runner, request, answer }) if !table.closed => {
                 Some(self.insert(&mut table, runner, request, answer))
             }
             _ => None,
@@ -179,17 +184,17 @@ impl Activities {
         drop(table);
         drop(gone);
         // The receiver is gone once the worker has stopped: the result is dropped.
-        drop(self.done.send((Answer::Activity(Box::new(response)), ticket)));
+        drop(self.done.send((WorkResult::Activity(Box::new(response)), guard)));
         if let Some(next) = next
-            && let Taken::ByLane(quick) = self.begin(next)
+            && let Accepted::ByLane(quick) = self.begin(next)
         {
             self.pool.push(quick);
         }
     }
 
-    fn fail(&self, request: wire::ActivityRequest, answer: Pending, details: wire::TaskFailureDetails) {
-        let Pending { token, mut ticket } = answer;
-        ticket.answered();
+    fn fail(&self, request: wire::ActivityRequest, answer: ResultTarget, details: wire::TaskFailureDetails) {
+        let ResultTarget { token, mut guard } = answer;
+        guard.answered();
         let response = wire::ActivityResponse {
             instance_id: request.orchestration_instance.unwrap_or_default().instance_id,
             task_id: request.task_id,
@@ -197,11 +202,11 @@ impl Activities {
             completion_token: token,
             ..Default::default()
         };
-        drop(self.done.send((Answer::Activity(Box::new(response)), ticket)));
+        drop(self.done.send((WorkResult::Activity(Box::new(response)), guard)));
     }
 
     /// The activities that run now.
-    pub(super) fn running(&self) -> Vec<Arc<Activity>> {
+    pub(super) fn running(&self) -> Vec<Arc<RunningActivity>> {
         self.table().running.iter().map(|(_, activity)| Arc::clone(activity)).collect()
     }
 
@@ -224,7 +229,7 @@ impl Activities {
 }
 
 /// What the watchdog remembers of an activity.
-struct Seen {
+struct ActivityWatch {
     /// When it was first seen.
     since: Timestamp,
     /// The poll that was under way at the last look, and since when it is.
@@ -235,9 +240,9 @@ struct Seen {
 
 /// What the watchdog remembers of the activities that run.
 #[derive(Default)]
-pub(super) struct Rounds(BTreeMap<usize, (Arc<Activity>, Seen)>);
+pub(super) struct ActivityWatches(BTreeMap<usize, (Arc<RunningActivity>, ActivityWatch)>);
 
-impl Rounds {
+impl ActivityWatches {
     /// Looks after the activities: warns of those that run for `long` and of async ones that keep their thread for
     /// `blocked`, and has threads started in place of those that are blocked.
     pub(super) fn look(
@@ -251,7 +256,7 @@ impl Rounds {
         for activity in activities.running() {
             let seen = before.remove(&activity.key()).filter(|(seen, _)| Arc::ptr_eq(seen, &activity));
             let mut seen = seen.map_or_else(
-                || Seen { since: now, poll: None, told_long: false, told_blocked: false },
+                || ActivityWatch { since: now, poll: None, told_long: false, told_blocked: false },
                 |(_, seen)| seen,
             );
             seen.look(&activity, &activities.pool, now, long, blocked);
@@ -261,10 +266,10 @@ impl Rounds {
     }
 }
 
-impl Seen {
+impl ActivityWatch {
     fn look(
         &mut self,
-        activity: &Activity,
+        activity: &RunningActivity,
         pool: &Pool,
         now: Timestamp,
         long: Option<Duration>,

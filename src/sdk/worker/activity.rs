@@ -1,7 +1,7 @@
 //! One activity under way: a future that any thread may poll, and that says what thread it keeps.
 
 use super::activities::Activities;
-use super::flight::Ticket;
+use super::in_flight::InFlightGuard;
 use super::stopped::Left;
 use crate::model::{Timestamp, failure};
 use crate::sdk::registry::{ActivityResult, ActivityRun, ActivityRunner};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Nobody has to poll it before it is woken.
+/// It waits to be woken.
 const IDLE: u8 = 0;
 /// It waits for a thread.
 const QUEUED: u8 = 1;
@@ -22,7 +22,7 @@ const WOKEN: u8 = 3;
 const ENDED: u8 = 4;
 
 /// An activity under way.
-pub(super) struct Activity {
+pub(super) struct RunningActivity {
     home: Arc<Activities>,
     /// Its place among the activities that run.
     key: usize,
@@ -42,16 +42,16 @@ pub(super) struct Activity {
 /// What only the thread that polls it touches.
 struct Body {
     run: ActivityRun,
-    answer: Pending,
+    answer: ResultTarget,
 }
 
-/// What its answer needs beside its result.
-pub(super) struct Pending {
+/// What the message with its result needs beside the result.
+pub(super) struct ResultTarget {
     pub(super) token: String,
-    pub(super) ticket: Ticket,
+    pub(super) guard: InFlightGuard,
 }
 
-impl Activity {
+impl RunningActivity {
     /// An activity that waits for a thread.
     pub(super) fn new(
         home: &Arc<Activities>,
@@ -59,7 +59,7 @@ impl Activity {
         runner: ActivityRunner,
         elsewhere: bool,
         request: wire::ActivityRequest,
-        answer: Pending,
+        answer: ResultTarget,
     ) -> Arc<Self> {
         let unwanted = home.stopping().child();
         let (context, input) = ActivityContext::of(request, unwanted.clone());
@@ -173,7 +173,7 @@ impl Activity {
         }
     }
 
-    fn end(&self, outcome: ActivityResult, answer: Pending) {
+    fn end(&self, outcome: ActivityResult, answer: ResultTarget) {
         let mut response = wire::ActivityResponse {
             instance_id: self.context.instance_id().to_owned(),
             task_id: self.context.task_id(),
@@ -184,7 +184,7 @@ impl Activity {
             Ok(result) => response.result = result,
             Err(details) => response.failure_details = Some(details),
         }
-        self.home.ended(self.key, response, answer.ticket);
+        self.home.ended(self.key, response, answer.guard);
     }
 
     /// Drops what is left of it, unless a thread is in it.
@@ -198,7 +198,7 @@ impl Activity {
     }
 }
 
-impl Wake for Activity {
+impl Wake for RunningActivity {
     fn wake(self: Arc<Self>) {
         let next = |state| match state {
             IDLE => Some(QUEUED),
@@ -212,9 +212,9 @@ impl Wake for Activity {
 }
 
 /// An activity as a task of a runtime that is not the worker's.
-pub(super) struct Elsewhere(pub(super) Arc<Activity>);
+pub(super) struct OnUserRuntime(pub(super) Arc<RunningActivity>);
 
-impl Future for Elsewhere {
+impl Future for OnUserRuntime {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -223,7 +223,7 @@ impl Future for Elsewhere {
 }
 
 /// A runtime that is shut down drops its tasks: the activity fails.
-impl Drop for Elsewhere {
+impl Drop for OnUserRuntime {
     fn drop(&mut self) {
         let why = "the runtime that performed the activity was shut down";
         self.0.fail(failure::details("ActivityCancelled", why));

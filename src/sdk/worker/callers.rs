@@ -1,9 +1,9 @@
 //! Looks every now and then whether the caller of an activity still wants its result, once the activity has asked.
 
 use super::activities::Activities;
-use super::activity::Activity;
-use super::answer::Line;
-use super::flight::Flight;
+use super::activity::RunningActivity;
+use super::completion::SchedulerClient;
+use super::in_flight::InFlight;
 use crate::clock::Clock;
 use crate::model::Status;
 use crate::wire;
@@ -16,12 +16,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Looks after all activities of a worker; never ends.
 pub(super) async fn watch_callers(
     activities: Arc<Activities>,
-    line: Line,
-    flight: Flight,
+    scheduler: SchedulerClient,
+    in_flight: InFlight,
     clock: Arc<dyn Clock>,
 ) {
     loop {
-        flight.busy().await;
+        in_flight.until_busy().await;
         clock.sleep_until(clock.now().plus(LOOK_EVERY)).await;
         let mut asking = activities.running();
         asking.retain(|activity| activity.unwanted().is_asked_for() && !activity.unwanted().is_cancelled());
@@ -29,20 +29,20 @@ pub(super) async fn watch_callers(
             let late = clock.sleep_until(clock.now().plus(LOOK_EVERY));
             tokio::select! {
                 biased;
-                () = look(&activity, &line) => {}
+                () = look(&activity, &scheduler) => {}
                 () = late => break,
             }
         }
     }
 }
 
-async fn look(activity: &Activity, line: &Line) {
+async fn look(activity: &RunningActivity, scheduler: &SchedulerClient) {
     let context = activity.context();
     let request = wire::GetInstanceRequest {
         instance_id: context.instance_id().to_owned(),
         get_inputs_and_outputs: false,
     };
-    if let Ok(found) = line.stub().get_instance(request).await
+    if let Ok(found) = scheduler.stub().get_instance(request).await
         && has_ended(&found.into_inner(), context.execution_id())
     {
         activity.unwanted().cancel();

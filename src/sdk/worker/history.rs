@@ -2,7 +2,7 @@
 
 use super::options::HistoryLimit;
 use crate::clock::Clock;
-use crate::sdk::connect::Stub;
+use crate::sdk::connect::SchedulerStub;
 use crate::wire;
 use prost::Message;
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl HistoryError {
 
 /// Fetches the past of a turn. `more` hears how many bytes each part of it takes in memory.
 pub(super) async fn fetch(
-    mut stub: Stub,
+    mut stub: SchedulerStub,
     request: &wire::OrchestratorRequest,
     limit: HistoryLimit,
     clock: &dyn Clock,

@@ -4,7 +4,7 @@
 //! instance always runs in the same lane, where its future is kept between turns. A thread that a job keeps for long is
 //! moved aside: the lane goes on with a new thread, and the old one ends when its job does.
 
-use super::baton::Baton;
+use super::handoff::Handoff;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use std::collections::VecDeque;
@@ -35,7 +35,7 @@ pub(super) enum Rest {
     /// It sleeps.
     Asleep,
     /// It drives the worker's runtime.
-    Driving(Arc<Baton>),
+    Driving(Arc<Handoff>),
 }
 
 /// What a lane does with a job; made on the lane's own thread, so it may hold what cannot leave it.
@@ -352,23 +352,23 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
             }
             state = match rest {
                 Rest::Asleep => shared.sleep(state),
-                Rest::Driving(baton) if streak >= PATIENCE => {
-                    baton.call();
+                Rest::Driving(handoff) if streak >= PATIENCE => {
+                    handoff.request_standby();
                     shared.sleep(state)
                 }
-                Rest::Driving(baton) => {
+                Rest::Driving(handoff) => {
                     drop(state);
-                    if !baton.drive(shared.arrived.notified()) {
+                    if !handoff.drive(shared.arrived.notified()) {
                         return;
                     }
                     shared.lock()
                 }
             };
         };
-        if let Rest::Driving(baton) = rest
+        if let Rest::Driving(handoff) = rest
             && (job.is_long() || state.jobs.len() >= LONG_LINE)
         {
-            baton.call();
+            handoff.request_standby();
         }
         let (since, stub) = (plan.clock.now(), job.stub());
         let is_turn = stub.must_yield();

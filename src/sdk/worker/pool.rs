@@ -4,7 +4,7 @@
 //! async activities wait for and the tasks that they spawn; where one of those blocks, no connection of the worker's does.
 //! The threads are started when an activity needs them.
 
-use super::activity::Activity;
+use super::activity::RunningActivity;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The threads of one worker's activities.
 pub(super) struct Pool {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     work: Condvar,
     clock: Arc<dyn Clock>,
     /// How many threads there are for activities that do not block.
@@ -31,8 +31,8 @@ pub(super) struct Pool {
 }
 
 #[derive(Default)]
-struct State {
-    queue: VecDeque<Arc<Activity>>,
+struct PoolState {
+    queue: VecDeque<Arc<RunningActivity>>,
     threads: usize,
     idle: usize,
     /// How many threads are in activities that block, or will be: such activities in the queue count.
@@ -46,14 +46,14 @@ struct Driver {
     is_driven: AtomicBool,
     /// Until a thread drives it.
     runtime: Mutex<Option<Runtime>>,
-    over: Arc<Over>,
+    over: Arc<Shutdown>,
 }
 
 #[derive(Default)]
-struct Over {
+struct Shutdown {
     told: Notify,
     /// Activities that are given up: their futures are dropped where no thread of the worker's waits for that.
-    left: Mutex<Vec<Arc<Activity>>>,
+    left: Mutex<Vec<Arc<RunningActivity>>>,
 }
 
 impl Pool {
@@ -70,12 +70,12 @@ impl Pool {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Polls an activity on this thread, which is not one of the pool's.
-    pub(super) fn poll_here(&self, activity: &Arc<Activity>, since: Timestamp) {
+    pub(super) fn poll_here(&self, activity: &Arc<RunningActivity>, since: Timestamp) {
         let _inside = self.driver.handle.enter();
         let ended = activity.poll(since);
         // What it waits for, or has spawned, needs a thread that drives the runtime.
@@ -86,8 +86,8 @@ impl Pool {
         }
     }
 
-    /// Puts an activity at the end of the line.
-    pub(super) fn push(self: &Arc<Self>, activity: Arc<Activity>) {
+    /// Puts an activity at the end of the queue.
+    pub(super) fn push(self: &Arc<Self>, activity: Arc<RunningActivity>) {
         if !self.driver.is_driven.load(Ordering::Acquire) {
             self.driver.drive();
         }
@@ -99,11 +99,11 @@ impl Pool {
             state.blocked += 1;
         }
         state.queue.push_back(activity);
-        self.staff(state);
+        self.wake_or_start_thread(state);
     }
 
     /// Wakes a thread for what waits, or starts one.
-    fn staff(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn wake_or_start_thread(self: &Arc<Self>, mut state: MutexGuard<'_, PoolState>) {
         let wanted = self.few.saturating_add(state.blocked).min(self.most);
         let start = state.queue.len() > state.idle && state.threads < wanted;
         if start {
@@ -129,7 +129,7 @@ impl Pool {
     }
 
     /// Waits for an activity; nothing when this thread is to end.
-    fn next(&self) -> Option<Arc<Activity>> {
+    fn next(&self) -> Option<Arc<RunningActivity>> {
         let mut state = self.lock();
         let mut waited = false;
         loop {
@@ -151,7 +151,7 @@ impl Pool {
 
     /// An activity was found to block the thread that polls it, in the poll with this number: another thread may be
     /// started in its place.
-    pub(super) fn blocked(&self, activity: &Activity, poll: u32) {
+    pub(super) fn blocked(&self, activity: &RunningActivity, poll: u32) {
         let mut state = self.lock();
         if !activity.count(true) {
             state.blocked += 1;
@@ -181,12 +181,12 @@ impl Pool {
             if state.closed || state.queue.len() <= state.idle || state.threads >= wanted {
                 return;
             }
-            self.staff(guard);
+            self.wake_or_start_thread(guard);
         }
     }
 
     /// Ends each thread after the poll it is in, and gives up these activities.
-    pub(super) fn close(&self, left: Vec<Arc<Activity>>) {
+    pub(super) fn close(&self, left: Vec<Arc<RunningActivity>>) {
         let mut state = self.lock();
         state.closed = true;
         let queue = std::mem::take(&mut state.queue);
@@ -242,7 +242,7 @@ impl Driver {
     }
 
     /// Has these activities given up and the runtime taken apart.
-    fn close(&self, left: Vec<Arc<Activity>>) {
+    fn close(&self, left: Vec<Arc<RunningActivity>>) {
         let undriven = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(runtime) = undriven {
             // No activity waits for anything, and those that wait for a thread have not begun.

@@ -1,16 +1,16 @@
-//! Lives through one connection: says hello, opens the stream, and hands on what comes until the stream ends.
+//! Serves one stream of work items: opens it, and hands each work item to its executor until the stream ends.
 
-use super::activities::Taken;
-use super::activity::Activity;
-use super::answer::Line;
-use super::flight::{Flight, Kind, Ticket};
+use super::activities::Accepted;
+use super::activity::RunningActivity;
+use super::completion::SchedulerClient;
+use super::executors::Executors;
 use super::history::{self, HistoryError};
+use super::in_flight::{InFlight, InFlightGuard, WorkItemKind};
 use super::options::{HistoryLimit, Options};
 use super::sized::{self, SizedItem};
-use super::staff::Staff;
-use super::turns::Item;
+use super::turns::TurnOrBatch;
+use crate::busy_wait::BusyWait;
 use crate::clock::Clock;
-use crate::linger::Linger;
 use crate::model::Timestamp;
 use crate::wire::{self, WorkerCapability, work_item::Request};
 use std::sync::Arc;
@@ -22,14 +22,13 @@ use tonic::{Status, Streaming};
 
 /// How long a scheduler may take to say hello.
 const HELLO: Duration = Duration::from_secs(30);
-/// Says that this worker keeps orchestrations between turns and asks for history when it needs it. A private word
-/// between this worker and this repository's emulator; nobody else knows it, and nobody else is touched by it.
-/// `emulator/service/metadata.rs` reads it.
+/// Says that this worker keeps orchestrations between turns and asks for history when it needs it. Only this
+/// repository's emulator reads it (`emulator/service/metadata.rs`); other schedulers ignore it.
 const STICKY: &str = "x-taskhub-sticky";
 
-/// Why a connection is over.
+/// Why a stream of work items has ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum StreamEnd {
     /// The scheduler closed the stream; `heard` says whether anything had come.
     Closed { heard: bool },
     /// It failed, or could not be opened.
@@ -38,36 +37,36 @@ pub(super) enum Ended {
     Silent,
 }
 
-/// What a session needs, for as long as the worker lives.
-pub(super) struct Desk {
-    pub(super) staff: Arc<Staff>,
-    pub(super) line: Line,
-    pub(super) flight: Flight,
+/// What serving a stream needs; it outlives the single stream.
+pub(super) struct Session {
+    pub(super) executors: Arc<Executors>,
+    pub(super) scheduler: SchedulerClient,
+    pub(super) in_flight: InFlight,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) request: wire::GetWorkItemsRequest,
     pub(super) sticky: bool,
     pub(super) silence: Duration,
-    pub(super) linger: Linger,
+    pub(super) busy_wait: BusyWait,
     /// How many turns and how many entity batches are taken at a time.
     pub(super) most: [usize; 2],
     pub(super) history: HistoryLimit,
     pub(super) histories: Arc<Semaphore>,
-    pub(super) told: Told,
+    pub(super) warned: WarnedOnce,
 }
 
-/// What was warned about already.
+/// Which warnings were given already; each is given once.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct WarnedOnce {
     over: [AtomicBool; 3],
-    crowded: AtomicBool,
+    reader_waits: AtomicBool,
 }
 
 fn is_first(told: &AtomicBool) -> bool {
     !told.swap(true, Ordering::Relaxed)
 }
 
-/// What the worker tells the scheduler about itself.
-pub(super) fn offer(
+/// The request that opens the stream: it tells the scheduler what this worker takes.
+pub(super) fn work_items_request(
     options: &Options,
     id: &str,
     filters: Option<wire::WorkItemFilters>,
@@ -86,11 +85,11 @@ pub(super) fn offer(
     request
 }
 
-impl Desk {
+impl Session {
     /// Opens the stream of work items; once this returns, the scheduler has accepted it.
     pub(super) async fn open(&self) -> Result<Streaming<SizedItem>, Status> {
         let late = self.clock.sleep_until(self.clock.now().plus(HELLO));
-        let mut greeting = self.line.stub();
+        let mut greeting = self.scheduler.stub();
         tokio::select! {
             biased;
             hello = greeting.hello(()) => drop(hello?),
@@ -100,19 +99,19 @@ impl Desk {
         if self.sticky {
             request.metadata_mut().insert(STICKY, MetadataValue::from_static("1"));
         }
-        sized::open(self.line.transport(), request, self.line.limit()).await
+        sized::open(self.scheduler.transport(), request, self.scheduler.limit()).await
     }
 
-    /// Hands on what comes until the stream ends.
-    pub(super) async fn receive(&self, stream: &mut Streaming<SizedItem>) -> Ended {
+    /// Hands the work items of the stream to their executors until the stream ends.
+    pub(super) async fn receive(&self, stream: &mut Streaming<SizedItem>) -> StreamEnd {
         let mut heard = None;
         let opened = self.clock.now();
         let mut alarm = self.clock.sleep_until(opened.plus(self.silence));
         // Activities that came together go to their lane together.
         let mut quick = Vec::new();
         loop {
-            if !self.flight.has_room() {
-                self.staff.turns.poll(&mut quick);
+            if !self.in_flight.has_room() {
+                self.executors.turns.poll(&mut quick);
                 self.wait_for_room().await;
                 // The worker did not listen: it was not the stream that was silent.
                 heard = Some(self.clock.now());
@@ -121,13 +120,13 @@ impl Desk {
                 biased;
                 message = stream.message() => message,
                 () = std::future::ready(()), if !quick.is_empty() => {
-                    self.staff.turns.poll(&mut quick);
+                    self.executors.turns.poll(&mut quick);
                     continue;
                 }
                 () = &mut alarm => {
                     let last: Timestamp = heard.unwrap_or(opened);
                     if self.clock.now().since(last) >= self.silence {
-                        return Ended::Silent;
+                        return StreamEnd::Silent;
                     }
                     alarm = self.clock.sleep_until(last.plus(self.silence));
                     continue;
@@ -138,59 +137,59 @@ impl Desk {
                     heard = Some(self.clock.now());
                     self.hand_on(item, bytes, &mut quick);
                 }
-                Ok(None) => return Ended::Closed { heard: heard.is_some() },
-                Err(status) => return Ended::Failed { status, opened: true },
+                Ok(None) => return StreamEnd::Closed { heard: heard.is_some() },
+                Err(status) => return StreamEnd::Failed { status, opened: true },
             }
         }
     }
 
     /// Leaves the stream unread while the worker has as much as it may have.
     async fn wait_for_room(&self) {
-        if is_first(&self.told.crowded) {
+        if is_first(&self.warned.reader_waits) {
             tracing::warn!(
-                under_way = self.flight.under_way(),
+                under_way = self.in_flight.under_way(),
                 "the worker has as many work items, or bytes of them (Worker::max_bytes), as it may have; it takes the next \
                  when others have ended (said once)"
             );
         }
-        self.flight.room().await;
+        self.in_flight.until_room().await;
     }
 
-    fn hand_on(&self, item: wire::WorkItem, bytes: usize, quick: &mut Vec<Arc<Activity>>) {
-        self.linger.stay_among(self.flight.under_way());
+    fn hand_on(&self, item: wire::WorkItem, bytes: usize, quick: &mut Vec<Arc<RunningActivity>>) {
+        self.busy_wait.extend_if_few(self.in_flight.under_way());
         let token = item.completion_token;
         match item.request {
             Some(Request::ActivityRequest(request)) => {
-                let ticket = self.flight.begin(Kind::Activity, bytes);
-                match self.staff.activities.take(request, token, ticket) {
-                    Taken::Yes => {}
-                    Taken::ByLane(activity) => quick.push(activity),
-                    Taken::Full(token) => self.is_over_limit(Kind::Activity, token),
+                let guard = self.in_flight.begin(WorkItemKind::Activity, bytes);
+                match self.executors.activities.take(request, token, guard) {
+                    Accepted::Yes => {}
+                    Accepted::ByLane(activity) => quick.push(activity),
+                    Accepted::Full(token) => self.is_over_limit(WorkItemKind::Activity, token),
                 }
             }
             Some(Request::OrchestratorRequest(request)) => {
-                if self.flight.unanswered(Kind::Turn) >= self.most[0] {
-                    return self.is_over_limit(Kind::Turn, token);
+                if self.in_flight.unanswered(WorkItemKind::Turn) >= self.most[0] {
+                    return self.is_over_limit(WorkItemKind::Turn, token);
                 }
-                let ticket = self.flight.begin(Kind::Turn, bytes);
+                let guard = self.in_flight.begin(WorkItemKind::Turn, bytes);
                 if request.requires_history_streaming {
-                    self.fetch_history(request, token, ticket);
+                    self.fetch_history(request, token, guard);
                 } else {
-                    self.staff.turns.push(Item::Turn(Box::new(request)), token, ticket, None);
+                    self.executors.turns.push(TurnOrBatch::Turn(Box::new(request)), token, guard, None);
                 }
             }
             Some(Request::EntityRequestV2(request)) => {
-                if self.flight.unanswered(Kind::Batch) >= self.most[1] {
-                    return self.is_over_limit(Kind::Batch, token);
+                if self.in_flight.unanswered(WorkItemKind::Batch) >= self.most[1] {
+                    return self.is_over_limit(WorkItemKind::Batch, token);
                 }
-                let ticket = self.flight.begin(Kind::Batch, bytes);
-                self.staff.turns.push(Item::Batch(Box::new(request)), token, ticket, None);
+                let guard = self.in_flight.begin(WorkItemKind::Batch, bytes);
+                self.executors.turns.push(TurnOrBatch::Batch(Box::new(request)), token, guard, None);
             }
             Some(Request::EntityRequest(_)) => {
                 tracing::warn!(
                     "the scheduler sent an entity batch of the old kind, which cannot be answered; it is given back"
                 );
-                self.give_back(Kind::Batch, token);
+                self.give_back(WorkItemKind::Batch, token);
             }
             Some(Request::HealthPing(_)) => {}
             None => tracing::debug!("a work item of a kind that this worker does not know was passed over"),
@@ -198,12 +197,12 @@ impl Desk {
     }
 
     /// The scheduler has handed out more than the worker asked for, and than it keeps in reserve.
-    fn is_over_limit(&self, kind: Kind, token: String) {
-        if is_first(&self.told.over[kind as usize]) {
+    fn is_over_limit(&self, kind: WorkItemKind, token: String) {
+        if is_first(&self.warned.over[kind as usize]) {
             let (what, limit) = match kind {
-                Kind::Turn => ("turns", "max_turns"),
-                Kind::Batch => ("entity batches", "max_entities"),
-                Kind::Activity => ("activities", "max_activities"),
+                WorkItemKind::Turn => ("turns", "max_turns"),
+                WorkItemKind::Batch => ("entity batches", "max_entities"),
+                WorkItemKind::Activity => ("activities", "max_activities"),
             };
             tracing::warn!(
                 "the scheduler hands out more {what} than twice what this worker asked for (Worker::{limit}); \
@@ -214,17 +213,19 @@ impl Desk {
     }
 
     /// Fetches the past of a turn, and gives the turn back where that fails.
-    fn fetch_history(&self, mut request: wire::OrchestratorRequest, token: String, mut ticket: Ticket) {
-        let (line, staff, limit) = (self.line.clone(), Arc::clone(&self.staff), self.history);
+    fn fetch_history(&self, mut request: wire::OrchestratorRequest, token: String, mut guard: InFlightGuard) {
+        let (scheduler, executors, limit) =
+            (self.scheduler.clone(), Arc::clone(&self.executors), self.history);
         let (clock, histories) = (Arc::clone(&self.clock), Arc::clone(&self.histories));
         tokio::spawn(async move {
             // It is never closed.
             let permit = histories.acquire_owned().await.ok();
-            match history::fetch(line.stub(), &request, limit, &*clock, |bytes| ticket.grow(bytes)).await {
+            match history::fetch(scheduler.stub(), &request, limit, &*clock, |bytes| guard.grow(bytes)).await
+            {
                 Ok(events) => {
                     request.past_events = events;
                     request.requires_history_streaming = false;
-                    staff.turns.push(Item::Turn(Box::new(request)), token, ticket, permit);
+                    executors.turns.push(TurnOrBatch::Turn(Box::new(request)), token, guard, permit);
                 }
                 Err(error) => {
                     drop(permit);
@@ -232,17 +233,17 @@ impl Desk {
                     if error.is_over_limit() {
                         clock.sleep_until(clock.now().plus(history::PAUSE)).await;
                     }
-                    line.abandon(Kind::Turn, token).await;
+                    scheduler.abandon(WorkItemKind::Turn, token).await;
                 }
             }
         });
     }
 
-    fn give_back(&self, kind: Kind, token: String) {
-        let (line, ticket) = (self.line.clone(), self.flight.begin_call());
+    fn give_back(&self, kind: WorkItemKind, token: String) {
+        let (scheduler, guard) = (self.scheduler.clone(), self.in_flight.begin_call());
         tokio::spawn(async move {
-            line.abandon(kind, token).await;
-            drop(ticket);
+            scheduler.abandon(kind, token).await;
+            drop(guard);
         });
     }
 }

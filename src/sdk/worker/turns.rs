@@ -1,13 +1,13 @@
-//! Runs turns and entity batches in lanes, and answers for turns that do not end.
+//! Runs turns and entity batches on turn threads, and fails the turns that do not end.
 
 use super::activities::Activities;
-use super::activity::Activity;
-use super::answer::{Answer, failed_turn};
-use super::baton::Baton;
-use super::flight::{Flight, Kind, Ticket};
+use super::activity::RunningActivity;
+use super::completion::{WorkResult, failed_turn};
+use super::handoff::Handoff;
+use super::in_flight::{InFlight, InFlightGuard, WorkItemKind};
 use super::lane::{Job, Lane, Limits, Look, Plan, Rest, Spare, Stub, Work};
+use super::lru::LruCache;
 use super::options::Options;
-use super::sticky::Sticky;
 use super::stopped::Left;
 use crate::clock::Clock;
 use crate::model::{Timestamp, failure};
@@ -21,19 +21,19 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 /// do with them; to hand the runtime over and back takes about a hundred.
 const LONG: usize = 256;
 
-/// How many work items under way are much: the connection's thread is kept busy by them alone.
+/// From how many work items in flight the connection alone keeps a thread busy.
 const MUCH: usize = 128;
 
 /// The type of the failure of an orchestration whose turn never yielded.
 pub const STUCK: &str = "OrchestratorStuck";
 
 /// A work item for a lane.
-pub(super) enum Item {
+pub(super) enum TurnOrBatch {
     Turn(Box<wire::OrchestratorRequest>),
     Batch(Box<wire::EntityRequest>),
 }
 
-impl Item {
+impl TurnOrBatch {
     fn instance_id(&self) -> &str {
         match self {
             Self::Turn(request) => &request.instance_id,
@@ -42,38 +42,42 @@ impl Item {
     }
 }
 
-/// Something for a lane's thread to do.
-pub(super) enum Errand {
+/// A job of a turn thread.
+pub(super) enum TurnJob {
     Item {
-        item: Item,
+        item: TurnOrBatch,
         token: String,
-        ticket: Option<Ticket>,
+        guard: Option<InFlightGuard>,
         /// Counts a history that was fetched, until the turn begins.
         history: Option<OwnedSemaphorePermit>,
     },
     /// A quick activity to poll.
-    Activity(Arc<Activity>),
+    Activity(Arc<RunningActivity>),
 }
 
-/// What answers for an errand that never ends.
-pub(super) enum Claim {
+/// What a job that never ends is failed by.
+pub(super) enum TurnJobHandle {
     Item {
-        kind: Kind,
+        kind: WorkItemKind,
         instance_id: String,
         token: String,
-        ticket: Option<Ticket>,
+        guard: Option<InFlightGuard>,
     },
-    /// It answers for itself, and is named among the activities.
+    /// An activity sends its own result, and is named among the activities.
     Activity,
 }
 
-impl Stub for Claim {
+impl Stub for TurnJobHandle {
     type Subject = Left;
 
     fn subject(&self) -> Option<Left> {
         let Self::Item { kind, instance_id, .. } = self else { return None };
         let instance_id = instance_id.clone();
-        Some(if *kind == Kind::Turn { Left::Turn { instance_id } } else { Left::Batch { instance_id } })
+        Some(if *kind == WorkItemKind::Turn {
+            Left::Turn { instance_id }
+        } else {
+            Left::Batch { instance_id }
+        })
     }
 
     fn must_yield(&self) -> bool {
@@ -81,40 +85,40 @@ impl Stub for Claim {
     }
 }
 
-/// What came of an errand; the answer has no completion token yet.
-pub(super) enum Outcome {
+/// The result of a job; it has no completion token yet.
+pub(super) enum TurnJobResult {
     Turn(Box<wire::OrchestratorResponse>),
     Batch(Box<wire::EntityBatchResult>),
     Abandon,
-    /// An activity was polled; what came of it is not the lane's to say.
+    /// An activity was polled; it sends its own result.
     Polled,
 }
 
-impl Job for Errand {
-    type Stub = Claim;
-    type Result = Outcome;
+impl Job for TurnJob {
+    type Stub = TurnJobHandle;
+    type Result = TurnJobResult;
 
-    fn stub(&mut self) -> Claim {
+    fn stub(&mut self) -> TurnJobHandle {
         match self {
-            Self::Item { item, token, ticket, .. } => Claim::Item {
+            Self::Item { item, token, guard, .. } => TurnJobHandle::Item {
                 kind: match item {
-                    Item::Turn(_) => Kind::Turn,
-                    Item::Batch(_) => Kind::Batch,
+                    TurnOrBatch::Turn(_) => WorkItemKind::Turn,
+                    TurnOrBatch::Batch(_) => WorkItemKind::Batch,
                 },
                 instance_id: item.instance_id().to_owned(),
                 token: std::mem::take(token),
-                ticket: ticket.take(),
+                guard: guard.take(),
             },
-            Self::Activity(_) => Claim::Activity,
+            Self::Activity(_) => TurnJobHandle::Activity,
         }
     }
 
     fn is_long(&self) -> bool {
         let length = match self {
-            Self::Item { item: Item::Turn(request), .. } => {
+            Self::Item { item: TurnOrBatch::Turn(request), .. } => {
                 request.past_events.len() + request.new_events.len()
             }
-            Self::Item { item: Item::Batch(request), .. } => request.operation_requests.len(),
+            Self::Item { item: TurnOrBatch::Batch(request), .. } => request.operation_requests.len(),
             Self::Activity(_) => 0,
         };
         length >= LONG
@@ -127,25 +131,25 @@ impl Job for Errand {
 
 /// The lanes of one worker.
 pub(super) struct Turns {
-    lanes: Vec<Lane<Errand>>,
+    lanes: Vec<Lane<TurnJob>>,
     activities: Arc<Activities>,
-    done: Outbox,
+    done: ResultSender,
 }
 
-/// Where answers go, to be sent.
-pub(super) type Outbox = UnboundedSender<(Answer, Ticket)>;
+/// Where results go to be sent.
+pub(super) type ResultSender = UnboundedSender<(WorkResult, InFlightGuard)>;
 
-/// The answers that are to be sent.
-pub(super) type Done = UnboundedReceiver<(Answer, Ticket)>;
+/// The results that are to be sent.
+pub(super) type ResultReceiver = UnboundedReceiver<(WorkResult, InFlightGuard)>;
 
 impl Turns {
     pub(super) fn start(
         registry: &Arc<Registry>,
         options: &Options,
         clock: &Arc<dyn Clock>,
-        flight: Flight,
-        baton: &Arc<Baton>,
-        (activities, done): (&Arc<Activities>, Outbox),
+        in_flight: InFlight,
+        handoff: &Arc<Handoff>,
+        (activities, done): (&Arc<Activities>, ResultSender),
     ) -> std::io::Result<Self> {
         let threads = options.threads.max(1);
         let capacity = options.sticky.div_ceil(threads);
@@ -153,11 +157,11 @@ impl Turns {
         let plan = Arc::new(Plan {
             work: Box::new(move || work(Arc::clone(&registry), Arc::clone(&performed), capacity)),
             deliver: deliver(done.clone()),
-            is_swamped: Box::new(move || flight.under_way() >= MUCH),
+            is_swamped: Box::new(move || in_flight.under_way() >= MUCH),
             clock: Arc::clone(clock),
             spare: Spare::new(options.stuck_threads),
         });
-        let rest = if threads == 1 { Rest::Driving(Arc::clone(baton)) } else { Rest::Asleep };
+        let rest = if threads == 1 { Rest::Driving(Arc::clone(handoff)) } else { Rest::Asleep };
         let lanes = (0..threads)
             .map(|index| Lane::start(format!("taskhub-turns-{index}"), Arc::clone(&plan), rest.clone()))
             .collect::<std::io::Result<Vec<_>>>()?;
@@ -167,18 +171,18 @@ impl Turns {
     /// Puts a work item into its instance's lane.
     pub(super) fn push(
         &self,
-        item: Item,
+        item: TurnOrBatch,
         token: String,
-        ticket: Ticket,
+        guard: InFlightGuard,
         history: Option<OwnedSemaphorePermit>,
     ) {
         let lane = &self.lanes[place(item.instance_id(), self.lanes.len())];
-        lane.push([Errand::Item { item, token, ticket: Some(ticket), history }]);
+        lane.push([TurnJob::Item { item, token, guard: Some(guard), history }]);
     }
 
     /// Puts quick activities into the first lane.
-    pub(super) fn poll(&self, activities: &mut Vec<Arc<Activity>>) {
-        self.lanes[0].push(activities.drain(..).map(Errand::Activity));
+    pub(super) fn poll(&self, activities: &mut Vec<Arc<RunningActivity>>) {
+        self.lanes[0].push(activities.drain(..).map(TurnJob::Activity));
     }
 
     /// Looks after the lanes once.
@@ -190,7 +194,7 @@ impl Turns {
                     "{what} does not yield: orchestrators and entities must not compute long or block; move that into \
                      an activity"
                 ),
-                Look::Stuck(claim) => self.give_up(claim, limits),
+                Look::Stuck(handle) => self.give_up(handle, limits),
                 Look::Full(threads) => tracing::error!(
                     threads,
                     "turns that do not yield keep as many threads as they may (Worker::stuck_threads), and a thread that \
@@ -200,33 +204,33 @@ impl Turns {
         }
         for held_up in self.lanes.iter().flat_map(Lane::take_held_up) {
             match held_up {
-                Errand::Activity(activity) => self.activities.queue(activity),
+                TurnJob::Activity(activity) => self.activities.queue(activity),
                 // It may not leave its lane.
-                Errand::Item { .. } => {}
+                TurnJob::Item { .. } => {}
             }
         }
     }
 
     /// An orchestrator that never yields would never yield again: its orchestration fails.
-    fn give_up(&self, claim: Claim, limits: &Limits) {
+    fn give_up(&self, handle: TurnJobHandle, limits: &Limits) {
         let limit = limits.stuck.unwrap_or_default();
-        let Claim::Item { kind, instance_id, token, ticket } = claim else { return };
+        let TurnJobHandle::Item { kind, instance_id, token, guard } = handle else { return };
         tracing::error!(instance = instance_id, ?limit, "a turn never yielded; its thread is given up");
         let message = format!(
             "'{instance_id}' did not yield for {limit:?}: orchestrators and entities must not compute long or block; \
              move that into an activity"
         );
         let details = failure::not_retriable(STUCK, message);
-        let answer = if kind == Kind::Turn {
-            Answer::Turn(Box::new(failed_turn(instance_id, token, details)))
+        let answer = if kind == WorkItemKind::Turn {
+            WorkResult::Turn(Box::new(failed_turn(instance_id, token, details)))
         } else {
-            Answer::Batch(Box::new(wire::EntityBatchResult {
+            WorkResult::Batch(Box::new(wire::EntityBatchResult {
                 failure_details: Some(details),
                 completion_token: token,
                 ..Default::default()
             }))
         };
-        send(&self.done, answer, ticket);
+        send(&self.done, answer, guard);
     }
 
     /// Names the turns and batches that run.
@@ -240,58 +244,58 @@ impl Turns {
     }
 }
 
-fn send(done: &Outbox, answer: Answer, ticket: Option<Ticket>) {
-    if let Some(mut ticket) = ticket {
-        ticket.answered();
+fn send(done: &ResultSender, answer: WorkResult, guard: Option<InFlightGuard>) {
+    if let Some(mut guard) = guard {
+        guard.answered();
         // The receiver is gone once the worker has stopped.
-        drop(done.send((answer, ticket)));
+        drop(done.send((answer, guard)));
     }
 }
 
 /// Made outside of [`Turns::start`], so that it borrows nothing.
-fn deliver(done: Outbox) -> Box<dyn Fn(Outcome, Claim) + Send + Sync> {
-    Box::new(move |outcome, claim| {
-        let Claim::Item { kind, token, ticket, .. } = claim else { return };
+fn deliver(done: ResultSender) -> Box<dyn Fn(TurnJobResult, TurnJobHandle) + Send + Sync> {
+    Box::new(move |outcome, handle| {
+        let TurnJobHandle::Item { kind, token, guard, .. } = handle else { return };
         let answer = match outcome {
-            Outcome::Turn(mut response) => {
+            TurnJobResult::Turn(mut response) => {
                 response.completion_token = token;
-                Answer::Turn(response)
+                WorkResult::Turn(response)
             }
-            Outcome::Batch(mut result) => {
+            TurnJobResult::Batch(mut result) => {
                 result.completion_token = token;
-                Answer::Batch(result)
+                WorkResult::Batch(result)
             }
-            Outcome::Abandon => Answer::Abandon(kind, token),
-            Outcome::Polled => return,
+            TurnJobResult::Abandon => WorkResult::Abandon(kind, token),
+            TurnJobResult::Polled => return,
         };
-        send(&done, answer, ticket);
+        send(&done, answer, guard);
     })
 }
 
 /// What a lane's thread does: it owns the orchestrators that wait for their next turn.
-fn work(registry: Arc<Registry>, activities: Arc<Activities>, capacity: usize) -> Work<Errand> {
-    let mut sticky: Sticky<Cached> = Sticky::new(capacity);
-    Box::new(move |errand, since: Timestamp| {
-        let item = match errand {
-            Errand::Activity(activity) => {
+fn work(registry: Arc<Registry>, activities: Arc<Activities>, capacity: usize) -> Work<TurnJob> {
+    let mut cached_orchestrations: LruCache<Cached> = LruCache::new(capacity);
+    Box::new(move |job, since: Timestamp| {
+        let item = match job {
+            TurnJob::Activity(activity) => {
                 activities.poll_here(&activity, since);
-                return Outcome::Polled;
+                return TurnJobResult::Polled;
             }
-            Errand::Item { item, history, .. } => {
+            TurnJob::Item { item, history, .. } => {
                 drop(history);
                 item
             }
         };
         match item {
-            Item::Turn(request) => {
+            TurnOrBatch::Turn(request) => {
                 let id = request.instance_id.clone();
-                let cached = sticky.take(&id);
+                let cached = cached_orchestrations.take(&id);
                 let outcome = run_turn(&registry, *request, cached);
                 if outcome.abandon {
-                    return Outcome::Abandon;
+                    return TurnJobResult::Abandon;
                 }
                 if let Some(cached) = outcome.cached {
-                    sticky.put(id, cached);
+                    cached_orchestrations.put(id, cached);
                 }
                 if let Some(fault) = outcome.fault {
                     tracing::error!(
@@ -301,9 +305,11 @@ fn work(registry: Arc<Registry>, activities: Arc<Activities>, capacity: usize) -
                         fault.message
                     );
                 }
-                Outcome::Turn(Box::new(outcome.response))
+                TurnJobResult::Turn(Box::new(outcome.response))
             }
-            Item::Batch(request) => Outcome::Batch(Box::new(run_entity_batch(&registry, *request))),
+            TurnOrBatch::Batch(request) => {
+                TurnJobResult::Batch(Box::new(run_entity_batch(&registry, *request)))
+            }
         }
     })
 }

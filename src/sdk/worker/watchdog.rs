@@ -1,29 +1,29 @@
-//! Looks after what runs, from a thread of its own: nothing that blocks elsewhere keeps it from looking, from warning, or
-//! from saying that the worker has stopped.
+//! Checks turns and activities from a thread of its own, so that no blocked thread keeps the worker from warning or from
+//! reporting that it has stopped.
 
 use super::Stop;
-use super::activities::Rounds;
-use super::flight::Flight;
-use super::staff::{Ending, Staff};
+use super::activities::ActivityWatches;
+use super::executors::{Executors, StoppedSender};
+use super::in_flight::InFlight;
 use crate::clock::Clock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
-/// How often the watchdog looks while there is something to look at.
+/// How often the watchdog checks while work is in flight.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long the worker's threads may take to end after the grace.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// What the watchdog looks after.
+/// The thread that checks one worker.
 pub(super) struct Watchdog {
-    pub(super) staff: Arc<Staff>,
-    pub(super) flight: Flight,
+    pub(super) executors: Arc<Executors>,
+    pub(super) in_flight: InFlight,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) grace: Duration,
-    pub(super) ending: Ending,
+    pub(super) ending: StoppedSender,
 }
 
 impl Watchdog {
@@ -35,7 +35,7 @@ impl Watchdog {
                 tokio::select! {
                     biased;
                     _ = over => {}
-                    () = self.too_late() => self.ending.send(self.staff.stopped()),
+                    () = self.too_late() => self.ending.send(self.executors.stopped()),
                     () = self.look_after() => {}
                 }
             });
@@ -44,13 +44,13 @@ impl Watchdog {
     }
 
     async fn look_after(&self) {
-        let mut rounds = Rounds::default();
+        let mut watches = ActivityWatches::default();
         loop {
-            self.flight.busy().await;
+            self.in_flight.until_busy().await;
             self.clock.sleep_until(self.clock.now().plus(LOOK_EVERY)).await;
-            self.staff.look(&mut rounds);
-            if self.flight.under_way() == 0 {
-                rounds = Rounds::default();
+            self.executors.look(&mut watches);
+            if self.in_flight.under_way() == 0 {
+                watches = ActivityWatches::default();
             }
         }
     }
@@ -58,7 +58,7 @@ impl Watchdog {
     /// Done when the worker should have stopped long ago.
     async fn too_late(&self) {
         let mut stop = self.stop.clone();
-        // An error says that nobody can stop it any more, which stops it.
+        // An error says that the handle is gone, which stops the worker.
         let told = stop.wait_for(|stop| *stop != Stop::No).await.map(|stop| *stop);
         if matches!(told, Ok(Stop::Drain)) {
             let over = self.clock.sleep_until(self.clock.now().plus(self.grace));

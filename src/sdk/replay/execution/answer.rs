@@ -1,8 +1,8 @@
 //! Decides what an orchestrator's turn is answered with.
 
-use super::{Ended, Execution, Terminated};
+use super::{CodeEnd, Execution, Terminated};
 use crate::model::event;
-use crate::sdk::replay::core::{Core, Next};
+use crate::sdk::replay::core::{Core, NextExecution};
 use crate::sdk::replay::failure::FailureDetails;
 use crate::sdk::replay::poll;
 use crate::wire::orchestrator_action::OrchestratorActionType as Action;
@@ -14,7 +14,7 @@ use crate::wire::{
 
 /// The answer to a turn.
 #[derive(Debug)]
-pub struct Answer {
+pub struct FinishedTurn {
     /// What the orchestrator wants.
     pub actions: Vec<OrchestratorAction>,
     /// Its custom status.
@@ -29,7 +29,7 @@ impl Execution {
     /// Ends a turn.
     ///
     /// A termination comes before everything else, then what went wrong; a suspended execution says nothing.
-    pub fn finish(mut self) -> Answer {
+    pub fn finish(mut self) -> FinishedTurn {
         self.accuse();
         if self.fault.is_none() && self.root.was_woken_from_outside() {
             self.fault = Some(poll::foreign_wake(&self.core.facts.instance_id));
@@ -38,7 +38,7 @@ impl Execution {
             self.fault = Some(poll::foreign_await());
         }
         let custom_status = self.core.status.borrow().clone();
-        let answer = |actions, execution, fault| Answer { actions, custom_status, execution, fault };
+        let answer = |actions, execution, fault| FinishedTurn { actions, custom_status, execution, fault };
         if let Some(Terminated(output)) = self.terminated.take() {
             let completion = CompleteOrchestrationAction {
                 result: output,
@@ -60,7 +60,7 @@ impl Execution {
                 self.sent.extend(actions.iter().map(|action| action.id));
                 answer(actions, Some(self), None)
             }
-            Some(Ended::Returned(end)) => {
+            Some(CodeEnd::Returned(end)) => {
                 let mut actions = take_actions(&self.core, |_| true);
                 let completion = match end {
                     Ok(result) => {
@@ -71,7 +71,7 @@ impl Execution {
                 actions.push(self.complete(completion));
                 answer(actions, None, None)
             }
-            Some(Ended::Next(next)) => {
+            Some(CodeEnd::Next(next)) => {
                 let mut actions = take_actions(&self.core, outlives_the_execution);
                 let completion = self.continued(next);
                 actions.push(self.complete(completion));
@@ -90,7 +90,7 @@ impl Execution {
         OrchestratorAction { id: self.core.next_id(), orchestrator_action_type: Some(action) }
     }
 
-    fn continued(&mut self, next: Next) -> CompleteOrchestrationAction {
+    fn continued(&mut self, next: NextExecution) -> CompleteOrchestrationAction {
         let kept =
             if next.keep_events { self.core.ledger.borrow_mut().events.take_kept() } else { Vec::new() };
         let carryover_events = kept.into_iter().map(|raised| HistoryEvent {
@@ -134,8 +134,8 @@ fn take_actions(core: &Core, wanted: fn(&Action) -> bool) -> Vec<OrchestratorAct
         .collect()
 }
 
-/// What still means something when the execution that asked for it has continued as new: nobody would be there for
-/// the result of an activity or for a timer.
+/// What still means something when the execution that asked for it has continued as new: no code would
+/// wait for the result of an activity or for a timer.
 fn outlives_the_execution(action: &Action) -> bool {
     !matches!(action, Action::ScheduleTask(_) | Action::CreateTimer(_))
 }

@@ -214,9 +214,9 @@ fn activities_behind_a_turn_that_takes_long_leave_the_line() {
 fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until_it_is_calm_again() {
     let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().build().unwrap());
     let handle = runtime.handle().clone();
-    let baton = Arc::new(Baton::new(&runtime));
-    let standing = Arc::clone(&baton);
-    let second = thread::spawn(move || standing.stand_by(runtime));
+    let handoff = Arc::new(Handoff::new(&runtime, 50));
+    let standing = Arc::clone(&handoff);
+    let second = thread::spawn(move || standing.run_standby(runtime));
     let driver = || {
         let (said, heard) = mpsc::channel();
         handle.spawn(async move { said.send(thread::current().id()) });
@@ -234,7 +234,7 @@ fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until
         clock: Arc::new(ManualClock::new(Timestamp::EPOCH)),
         spare: Spare::new(0),
     };
-    let rest = Rest::Driving(Arc::clone(&baton));
+    let rest = Rest::Driving(Arc::clone(&handoff));
     let lane = Lane::start("lane".into(), Arc::new(plan), rest).unwrap();
     let run = |number| {
         lane.push([Say::Number(number)]);
@@ -254,6 +254,6 @@ fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until
     while driver() == second.thread().id() {
         thread::yield_now();
     }
-    drop(super::super::baton::Over(baton));
+    drop(super::super::handoff::EndOnDrop(handoff));
     second.join().unwrap();
 }

@@ -1,4 +1,4 @@
-//! Counts the work items that this worker has: how many of each kind, how many in all, and how many bytes.
+//! Counts the work items in flight of one worker: how many of each kind, how many in all, and how many bytes.
 //!
 //! Stopping waits until there are none; the stream of work items is not read while there are too many.
 
@@ -8,82 +8,82 @@ use tokio::sync::Notify;
 
 /// The kinds of work item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum WorkItemKind {
     Turn,
     Batch,
     Activity,
 }
 
-/// How much of what one worker may have.
+/// How much one worker may have in flight.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Most {
-    /// Work items, those included whose answer is on its way.
+pub(super) struct InFlightLimit {
+    /// Work items, including those whose result is being sent.
     pub(super) items: usize,
     pub(super) bytes: usize,
 }
 
-/// The work items under way. Cheap to clone.
+/// The work items in flight. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Flight(Arc<Count>);
+pub(super) struct InFlight(Arc<Counters>);
 
-struct Count {
+struct Counters {
     under_way: AtomicUsize,
     bytes: AtomicUsize,
     /// Those that are not answered yet, by kind.
     unanswered: [AtomicUsize; 3],
-    most: Most,
+    most: InFlightLimit,
     changed: Notify,
     /// The stream's reader waits for room.
-    crowded: AtomicBool,
+    reader_waits: AtomicBool,
     room: Notify,
 }
 
-/// A work item that is under way until this is dropped.
-pub(super) struct Ticket {
-    count: Arc<Count>,
+/// A work item that is in flight until this is dropped.
+pub(super) struct InFlightGuard {
+    count: Arc<Counters>,
     bytes: usize,
-    unanswered: Option<Kind>,
+    unanswered: Option<WorkItemKind>,
 }
 
-impl Flight {
-    pub(super) fn new(most: Most) -> Self {
-        Self(Arc::new(Count {
+impl InFlight {
+    pub(super) fn new(most: InFlightLimit) -> Self {
+        Self(Arc::new(Counters {
             under_way: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             unanswered: Default::default(),
             most,
             changed: Notify::new(),
-            crowded: AtomicBool::new(false),
+            reader_waits: AtomicBool::new(false),
             room: Notify::new(),
         }))
     }
 
     /// Counts a work item whose message has this many bytes.
-    pub(super) fn begin(&self, kind: Kind, bytes: usize) -> Ticket {
+    pub(super) fn begin(&self, kind: WorkItemKind, bytes: usize) -> InFlightGuard {
         self.0.unanswered[kind as usize].fetch_add(1, SeqCst);
         self.enter(bytes, Some(kind))
     }
 
-    /// Counts something that only stopping has to wait for: a call under way.
-    pub(super) fn begin_call(&self) -> Ticket {
+    /// Counts a call that is no work item, and that a stopping worker waits for.
+    pub(super) fn begin_call(&self) -> InFlightGuard {
         self.enter(0, None)
     }
 
-    fn enter(&self, bytes: usize, unanswered: Option<Kind>) -> Ticket {
+    fn enter(&self, bytes: usize, unanswered: Option<WorkItemKind>) -> InFlightGuard {
         self.0.bytes.fetch_add(bytes, SeqCst);
         if self.0.under_way.fetch_add(1, SeqCst) == 0 {
             self.0.changed.notify_waiters();
         }
-        Ticket { count: Arc::clone(&self.0), bytes, unanswered }
+        InFlightGuard { count: Arc::clone(&self.0), bytes, unanswered }
     }
 
-    /// How much has begun and not ended.
+    /// How many work items and calls are in flight.
     pub(super) fn under_way(&self) -> usize {
         self.0.under_way.load(SeqCst)
     }
 
     /// How many work items of a kind are not answered yet.
-    pub(super) fn unanswered(&self, kind: Kind) -> usize {
+    pub(super) fn unanswered(&self, kind: WorkItemKind) -> usize {
         self.0.unanswered[kind as usize].load(SeqCst)
     }
 
@@ -93,15 +93,15 @@ impl Flight {
     }
 
     /// Waits until there is room for one more work item.
-    pub(super) async fn room(&self) {
+    pub(super) async fn until_room(&self) {
         loop {
             let room = self.0.room.notified();
             tokio::pin!(room);
             room.as_mut().enable();
-            // Set before the look: a ticket that is dropped after the look sees it and wakes this task.
-            self.0.crowded.store(true, SeqCst);
+            // Set before the look: a guard that is dropped after the look sees it and wakes this task.
+            self.0.reader_waits.store(true, SeqCst);
             if self.has_room() {
-                self.0.crowded.store(false, SeqCst);
+                self.0.reader_waits.store(false, SeqCst);
                 return;
             }
             room.await;
@@ -109,12 +109,12 @@ impl Flight {
     }
 
     /// Waits until nothing is under way.
-    pub(super) async fn landed(&self) {
+    pub(super) async fn until_idle(&self) {
         self.until(true).await;
     }
 
     /// Waits until something is under way.
-    pub(super) async fn busy(&self) {
+    pub(super) async fn until_busy(&self) {
         self.until(false).await;
     }
 
@@ -132,11 +132,11 @@ impl Flight {
     }
 }
 
-impl Ticket {
-    /// The work is done: only its answer is under way from now on.
+impl InFlightGuard {
+    /// The work is done: only its result is in flight from now on.
     ///
-    /// A scheduler that keeps to the worker's limits sends the next work item as soon as it has that answer, which is
-    /// before the worker hears that the answer has arrived.
+    /// A scheduler that keeps to the worker's limits sends the next work item as soon as it has that result, which is
+    /// before the worker hears that the result has arrived.
     pub(super) fn answered(&mut self) {
         if let Some(kind) = self.unanswered.take() {
             self.count.unanswered[kind as usize].fetch_sub(1, SeqCst);
@@ -150,14 +150,14 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.answered();
         self.count.bytes.fetch_sub(self.bytes, SeqCst);
         if self.count.under_way.fetch_sub(1, SeqCst) == 1 {
             self.count.changed.notify_waiters();
         }
-        if self.count.crowded.load(SeqCst) {
+        if self.count.reader_waits.load(SeqCst) {
             self.count.room.notify_waiters();
         }
     }
@@ -167,48 +167,48 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
 
-    const MOST: Most = Most { items: 2, bytes: 100 };
+    const LIMIT: InFlightLimit = InFlightLimit { items: 2, bytes: 100 };
 
     #[tokio::test]
-    async fn it_has_landed_when_the_last_ticket_is_gone() {
-        let flight = Flight::new(MOST);
-        flight.landed().await;
-        let (first, second) = (flight.begin(Kind::Turn, 1), flight.begin_call());
-        flight.busy().await;
-        let mut landed = Box::pin(flight.landed());
-        assert!(futures::poll!(&mut landed).is_pending());
+    async fn it_is_idle_when_the_last_guard_is_gone() {
+        let in_flight = InFlight::new(LIMIT);
+        in_flight.until_idle().await;
+        let (first, second) = (in_flight.begin(WorkItemKind::Turn, 1), in_flight.begin_call());
+        in_flight.until_busy().await;
+        let mut idle = Box::pin(in_flight.until_idle());
+        assert!(futures::poll!(&mut idle).is_pending());
         drop(first);
-        assert!(futures::poll!(&mut landed).is_pending());
+        assert!(futures::poll!(&mut idle).is_pending());
         drop(second);
-        landed.await;
+        idle.await;
     }
 
     #[tokio::test]
     async fn there_is_room_again_when_a_work_item_or_its_bytes_are_gone() {
-        let flight = Flight::new(MOST);
-        let small = flight.begin(Kind::Activity, 1);
-        assert!(flight.has_room());
-        let other = flight.begin(Kind::Activity, 1);
-        let mut room = Box::pin(flight.room());
+        let in_flight = InFlight::new(LIMIT);
+        let small = in_flight.begin(WorkItemKind::Activity, 1);
+        assert!(in_flight.has_room());
+        let other = in_flight.begin(WorkItemKind::Activity, 1);
+        let mut room = Box::pin(in_flight.until_room());
         assert!(futures::poll!(&mut room).is_pending());
         drop(other);
         room.await;
-        let mut large = flight.begin(Kind::Turn, 0);
+        let mut large = in_flight.begin(WorkItemKind::Turn, 0);
         drop(small);
         large.grow(100);
-        assert!(!flight.has_room());
+        assert!(!in_flight.has_room());
         drop(large);
-        flight.room().await;
+        in_flight.until_room().await;
     }
 
     #[test]
-    fn what_is_answered_counts_until_its_answer_has_arrived_but_not_as_work() {
-        let flight = Flight::new(MOST);
-        let mut ticket = flight.begin(Kind::Batch, 1);
-        assert_eq!((flight.unanswered(Kind::Batch), flight.under_way()), (1, 1));
-        ticket.answered();
-        assert_eq!((flight.unanswered(Kind::Batch), flight.under_way()), (0, 1));
-        drop(ticket);
-        assert_eq!((flight.unanswered(Kind::Batch), flight.under_way()), (0, 0));
+    fn a_work_item_with_a_result_counts_until_the_result_has_arrived_but_not_as_unanswered() {
+        let in_flight = InFlight::new(LIMIT);
+        let mut guard = in_flight.begin(WorkItemKind::Batch, 1);
+        assert_eq!((in_flight.unanswered(WorkItemKind::Batch), in_flight.under_way()), (1, 1));
+        guard.answered();
+        assert_eq!((in_flight.unanswered(WorkItemKind::Batch), in_flight.under_way()), (0, 1));
+        drop(guard);
+        assert_eq!((in_flight.unanswered(WorkItemKind::Batch), in_flight.under_way()), (0, 0));
     }
 }

@@ -1,17 +1,17 @@
-//! Keeps a worker connected from its start to its stop, on a runtime of its own.
+//! Keeps a worker connected from its start to its stop: opens the stream of work items again whenever it ends.
 
 use super::Stop;
-use super::answer::Line;
 use super::callers::watch_callers;
-use super::flight::Flight;
+use super::completion::SchedulerClient;
+use super::executors::Executors;
 use super::history;
+use super::in_flight::InFlight;
 use super::options::Options;
-use super::session::{Desk, Ended, Told, offer};
+use super::session::{Session, StreamEnd, WarnedOnce, work_items_request};
 use super::sized::SizedItem;
-use super::staff::Staff;
-use super::turns::Done;
+use super::turns::ResultReceiver;
+use crate::busy_wait::BusyWait;
 use crate::entropy;
-use crate::linger::Linger;
 use crate::sdk::client;
 use crate::sdk::connect::{Backoff, InvalidTarget, Reach, Role, Target, Transport};
 use crate::wire;
@@ -25,62 +25,68 @@ use tonic::Streaming;
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
-/// Everything a worker is given.
-pub(super) struct Life {
+/// What one worker is given to keep it connected.
+pub(super) struct ConnectionLoop {
     pub(super) target: Target,
     pub(super) options: Options,
     pub(super) filters: Option<wire::WorkItemFilters>,
     pub(super) id: String,
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) connected: watch::Sender<u64>,
-    pub(super) staff: Arc<Staff>,
-    pub(super) flight: Flight,
-    /// What is to be sent.
-    pub(super) done: Option<Done>,
+    pub(super) executors: Arc<Executors>,
+    pub(super) in_flight: InFlight,
+    /// The results that are to be sent; `run` takes it.
+    pub(super) done: Option<ResultReceiver>,
 }
 
-impl Life {
-    /// Works until it is told to stop.
+impl ConnectionLoop {
+    /// Runs until the worker is told to stop.
     pub(super) async fn run(mut self) {
         let clock = Arc::clone(self.target.time());
-        let line = match self.transport() {
-            Ok(transport) => Line::new(transport, self.target.message_limit(), Arc::clone(&clock)),
+        let scheduler = match self.transport() {
+            Ok(transport) => SchedulerClient::new(transport, self.target.message_limit(), Arc::clone(&clock)),
             Err(error) => {
                 tracing::error!(%error, "the worker cannot start");
                 return;
             }
         };
         // A scheduler far away takes longer to answer than a thread should stay awake for.
-        let linger = if self.target.endpoint().is_loopback() { Linger::default() } else { Linger::never() };
+        let busy_wait =
+            if self.target.endpoint().is_loopback() { BusyWait::default() } else { BusyWait::never() };
         let twice = |most: usize| most.max(1).saturating_mul(2);
-        let desk = Desk {
-            staff: Arc::clone(&self.staff),
-            line: line.clone(),
-            flight: self.flight.clone(),
+        let session = Session {
+            executors: Arc::clone(&self.executors),
+            scheduler: scheduler.clone(),
+            in_flight: self.in_flight.clone(),
             clock: Arc::clone(&clock),
-            request: offer(&self.options, &self.id, self.filters.take()),
+            request: work_items_request(&self.options, &self.id, self.filters.take()),
             sticky: self.options.sticky > 0,
             silence: self.options.silence,
-            linger: linger.clone(),
+            busy_wait: busy_wait.clone(),
             most: [self.options.max_turns, self.options.max_entities].map(twice),
             history: self.options.history,
             histories: Arc::new(Semaphore::new(history::AT_ONCE)),
-            told: Told::default(),
+            warned: WarnedOnce::default(),
         };
         if let Some(done) = self.done.take() {
-            tokio::spawn(send(done, line.clone()));
+            tokio::spawn(send(done, scheduler.clone()));
         }
-        tokio::spawn(linger.keep_looking());
-        let activities = Arc::clone(&self.staff.activities);
-        tokio::spawn(watch_callers(activities, line.clone(), self.flight.clone(), Arc::clone(&clock)));
+        tokio::spawn(busy_wait.run());
+        let activities = Arc::clone(&self.executors.activities);
+        tokio::spawn(watch_callers(
+            activities,
+            scheduler.clone(),
+            self.in_flight.clone(),
+            Arc::clone(&clock),
+        ));
         tokio::select! {
             biased;
             () = self.told(|stop| stop == Stop::Now) => {}
-            stream = self.connect_and_receive(&desk, &line) => {
+            stream = self.connect_and_receive(&session, &scheduler) => {
                 let over = clock.sleep_until(clock.now().plus(self.options.grace));
                 tokio::select! {
                     biased;
-                    () = self.flight.landed() => {}
+                    () = self.in_flight.until_idle() => {}
                     () = over => tracing::warn!(grace = ?self.options.grace, "the worker stops before all its work has ended"),
                 }
                 // Open until here, so that no other worker began what was about to end.
@@ -89,7 +95,7 @@ impl Life {
         }
     }
 
-    /// Waits for a word; that nobody can say one any more is one too.
+    /// Waits until the worker is told `word`. A handle that is dropped counts as told.
     async fn told(&self, word: impl Fn(Stop) -> bool + Send) {
         let mut stop = self.stop.clone();
         drop(stop.wait_for(|stop| word(*stop)).await);
@@ -101,7 +107,11 @@ impl Life {
 
     /// Connects again and again, until the worker is told to stop taking work.
     /// Returns the stream that is open then, to be kept open until what has begun has ended.
-    async fn connect_and_receive(&self, desk: &Desk, line: &Line) -> Option<Streaming<SizedItem>> {
+    async fn connect_and_receive(
+        &self,
+        session: &Session,
+        scheduler: &SchedulerClient,
+    ) -> Option<Streaming<SizedItem>> {
         let mut delays = delays();
         loop {
             let stopped = self.told(|stop| stop != Stop::No);
@@ -110,8 +120,8 @@ impl Life {
             let ended = tokio::select! {
                 biased;
                 () = &mut stopped => None,
-                opened = desk.open() => match opened {
-                    Err(status) => Some(Ended::Failed { status, opened: false }),
+                opened = session.open() => match opened {
+                    Err(status) => Some(StreamEnd::Failed { status, opened: false }),
                     Ok(opened) => {
                         tracing::info!(target = %self.target, worker = self.id, "connected");
                         self.connected.send_modify(|times| *times += 1);
@@ -119,18 +129,18 @@ impl Life {
                         tokio::select! {
                             biased;
                             () = &mut stopped => None,
-                            ended = desk.receive(stream) => Some(ended),
+                            ended = session.receive(stream) => Some(ended),
                         }
                     }
                 },
             };
             let Some(ended) = ended else { return stream };
             drop(stream);
-            if self.after(&ended, line) {
+            if self.after(&ended, scheduler) {
                 delays = self::delays();
             }
             let delay = delays.next().unwrap_or(LONGEST_DELAY);
-            let pause = desk.clock.sleep_until(desk.clock.now().plus(delay));
+            let pause = session.clock.sleep_until(session.clock.now().plus(delay));
             tokio::select! {
                 biased;
                 () = &mut stopped => return None,
@@ -140,33 +150,33 @@ impl Life {
     }
 
     /// Says why a connection ended, and whether the next attempt may begin with short delays.
-    fn after(&self, ended: &Ended, line: &Line) -> bool {
+    fn after(&self, ended: &StreamEnd, scheduler: &SchedulerClient) -> bool {
         match ended {
-            Ended::Closed { heard } => {
+            StreamEnd::Closed { heard } => {
                 tracing::info!(target = %self.target, "the scheduler closed the stream; connecting again");
                 *heard
             }
-            Ended::Failed { status, opened } => {
+            StreamEnd::Failed { status, opened } => {
                 let error = client::Error::from_status(status, &self.target, "");
                 tracing::warn!(%error, "the connection is lost; connecting again");
                 if Reach::of(status) != Reach::Answered {
-                    self.renew(line);
+                    self.renew(scheduler);
                 }
                 *opened
             }
-            Ended::Silent => {
+            StreamEnd::Silent => {
                 tracing::warn!(target = %self.target, silence = ?self.options.silence,
                     "the stream is silent, not even a ping came; connecting again");
-                self.renew(line);
+                self.renew(scheduler);
                 true
             }
         }
     }
 
     /// A connection that does not answer any more is not used again.
-    fn renew(&self, line: &Line) {
+    fn renew(&self, scheduler: &SchedulerClient) {
         if let Ok(transport) = self.transport() {
-            line.replace(transport);
+            scheduler.replace(transport);
         }
     }
 }
@@ -175,13 +185,13 @@ fn delays() -> Backoff {
     Backoff::new(FIRST_DELAY, LONGEST_DELAY, entropy::seed())
 }
 
-/// Sends what the lanes have done.
-async fn send(mut done: Done, line: Line) {
-    while let Some((answer, ticket)) = done.recv().await {
-        let line = line.clone();
+/// Sends the results of work items to the scheduler as they come.
+async fn send(mut done: ResultReceiver, scheduler: SchedulerClient) {
+    while let Some((result, guard)) = done.recv().await {
+        let scheduler = scheduler.clone();
         tokio::spawn(async move {
-            line.answer(answer).await;
-            drop(ticket);
+            scheduler.complete(result).await;
+            drop(guard);
         });
     }
 }

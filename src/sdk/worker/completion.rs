@@ -1,10 +1,10 @@
-//! Answers for work items: sends what came of them, again where the scheduler may not have heard it.
+//! Completes work items: sends their results to the scheduler, and again where the scheduler may not have received them.
 
-use super::flight::Kind;
+use super::in_flight::WorkItemKind;
 use super::unary::{Framed, call};
 use crate::clock::Clock;
 use crate::entropy;
-use crate::sdk::connect::{Backoff, Stub, Transport};
+use crate::sdk::connect::{Backoff, SchedulerStub, Transport};
 use crate::sdk::replay::split_response;
 use crate::wire::{self, orchestrator_action::OrchestratorActionType};
 use prost::Message;
@@ -12,25 +12,25 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tonic::{Code, Status};
 
-/// How often an answer is sent before it is given up, and the delays between.
+/// How often a result is sent before the worker gives up, and the bounds of the delays between.
 const ATTEMPTS: usize = 10;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
 
-/// The largest answer that is sent in one message, in bytes: schedulers take 4 MiB, and the envelope needs some room.
+/// The largest result that is sent in one message, in bytes: schedulers take 4 MiB, and the envelope needs some room.
 const LARGEST: usize = 3_900_000;
 
-/// What came of a work item.
+/// The result of a work item, to be sent to the scheduler.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum WorkResult {
     Turn(Box<wire::OrchestratorResponse>),
     Batch(Box<wire::EntityBatchResult>),
     Activity(Box<wire::ActivityResponse>),
-    /// It is given back: another worker should do it, or this one later.
-    Abandon(Kind, String),
+    /// The work item is given back: another worker should take it, or this one later.
+    Abandon(WorkItemKind, String),
 }
 
-/// The calls that answer.
+/// The calls that end a work item.
 #[derive(Debug, Clone, Copy)]
 enum Rpc {
     Activity,
@@ -54,26 +54,27 @@ impl Rpc {
     }
 }
 
-/// The connection that answers go over; a lost one is replaced under everybody's hands. Cheap to clone.
+/// The calls that a worker makes of its scheduler, over the connection that works now: `replace` changes it for every clone.
+/// Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct SchedulerClient {
     transport: Arc<RwLock<Transport>>,
     limit: usize,
     clock: Arc<dyn Clock>,
 }
 
-/// What to do about an answer that did not arrive.
+/// What to do about a call that failed.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It may not have been heard: say it again.
+enum RetryDecision {
+    /// The scheduler may not have received the result: send it again.
     Again,
-    /// The work item is nobody's any more, or somebody else's.
+    /// The scheduler has ended the work item, or has given it to another worker.
     Gone,
-    /// The scheduler does not take this answer.
+    /// The scheduler does not accept this result.
     Refused,
 }
 
-impl Verdict {
+impl RetryDecision {
     fn of(code: Code) -> Self {
         match code {
             Code::Unavailable | Code::Unknown | Code::DeadlineExceeded | Code::Internal | Code::Cancelled => {
@@ -95,19 +96,19 @@ impl Verdict {
     }
 }
 
-impl Line {
+impl SchedulerClient {
     /// `limit` is the largest message that is taken or sent, in bytes.
     pub(super) fn new(transport: Transport, limit: usize, clock: Arc<dyn Clock>) -> Self {
         Self { transport: Arc::new(RwLock::new(transport)), limit, clock }
     }
 
-    /// The connection that is good now.
+    /// The connection that works now.
     pub(super) fn transport(&self) -> Transport {
         self.transport.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The generated client over the connection that is good now.
-    pub(super) fn stub(&self) -> Stub {
+    /// The generated client over the connection that works now.
+    pub(super) fn stub(&self) -> SchedulerStub {
         self.transport().stub(self.limit)
     }
 
@@ -119,12 +120,16 @@ impl Line {
         call(self.transport(), rpc.path(), message.clone()).await
     }
 
-    /// Sends an answer until it is heard or there is no point any more; returns why it was refused, if it was.
+    /// Sends a result until the scheduler has accepted it or no attempt can help.
+    ///
+    /// # Errors
+    ///
+    /// The status with which the scheduler refused it.
     async fn send(&self, rpc: Rpc, message: &impl Message) -> Result<(), Status> {
         let message = Framed::new(message)?;
         match self.call(rpc, &message).await {
             Ok(()) => Ok(()),
-            // In a box: almost never wanted, and larger than what is.
+            // In a box: this future is large and almost never needed.
             Err(status) => Box::pin(self.insist(rpc, message, status)).await,
         }
     }
@@ -132,21 +137,21 @@ impl Line {
     async fn insist(&self, rpc: Rpc, message: Framed, mut status: Status) -> Result<(), Status> {
         let mut delays = Backoff::new(FIRST_DELAY, LONGEST_DELAY, entropy::seed()).take(ATTEMPTS - 1);
         loop {
-            match Verdict::of(status.code()) {
-                Verdict::Gone => {
+            match RetryDecision::of(status.code()) {
+                RetryDecision::Gone => {
                     tracing::debug!(
                         ?rpc,
                         said = status.message(),
-                        "the work item is gone; its answer is dropped"
+                        "the scheduler has no such work item any more; its result is dropped"
                     );
                     return Ok(());
                 }
-                Verdict::Refused => return Err(status),
-                Verdict::Again => {}
+                RetryDecision::Refused => return Err(status),
+                RetryDecision::Again => {}
             }
             let Some(delay) = delays.next() else {
                 tracing::warn!(?rpc, code = ?status.code(), said = status.message(),
-                    "an answer could not be delivered; the scheduler will hand the work out again");
+                    "a result could not be delivered; the scheduler will hand the work item out again");
                 return Ok(());
             };
             self.clock.sleep_until(self.clock.now().plus(delay)).await;
@@ -162,7 +167,7 @@ impl Line {
         self.limit
     }
 
-    /// Answers for an activity. A result that the scheduler does not take becomes a failure that it does take.
+    /// Completes an activity. A result that the scheduler refuses becomes a failure that it accepts.
     async fn activity(&self, mut response: wire::ActivityResponse) {
         let Err(status) = self.send(Rpc::Activity, &response).await else { return };
         tracing::error!(instance = response.instance_id, task = response.task_id, code = ?status.code(),
@@ -174,24 +179,24 @@ impl Line {
         }
     }
 
-    /// Answers for a work item.
-    pub(super) async fn answer(&self, answer: Answer) {
+    /// Completes a work item, or gives it back.
+    pub(super) async fn complete(&self, answer: WorkResult) {
         match answer {
-            Answer::Turn(response) => self.turn(*response).await,
-            Answer::Batch(result) => self.batch(*result).await,
-            Answer::Activity(response) => self.activity(*response).await,
-            Answer::Abandon(kind, token) => self.abandon(kind, token).await,
+            WorkResult::Turn(response) => self.turn(*response).await,
+            WorkResult::Batch(result) => self.batch(*result).await,
+            WorkResult::Activity(response) => self.activity(*response).await,
+            WorkResult::Abandon(kind, token) => self.abandon(kind, token).await,
         }
     }
 
-    /// A turn whose answer the scheduler does not take fails its orchestration: to run it again would come to the
-    /// same.
+    /// Completes a turn. Where the scheduler refuses its actions, the orchestration fails: another run would give the same
+    /// actions.
     async fn turn(&self, response: wire::OrchestratorResponse) {
         let (instance_id, token) = (response.instance_id.clone(), response.completion_token.clone());
         for part in split_response(response, LARGEST) {
             let Err(status) = self.send(Rpc::Turn, &part).await else { continue };
             tracing::error!(instance = instance_id, code = ?status.code(), said = status.message(),
-                "the scheduler refused a turn's answer; the orchestration fails");
+                "the scheduler refused a turn's actions; the orchestration fails");
             let failed = failed_turn(instance_id, token, refused("the orchestrator's answer", &status));
             if let Err(status) = Box::pin(self.send(Rpc::Turn, &failed)).await {
                 tracing::error!(said = status.message(), "the scheduler refused that failure too");
@@ -204,21 +209,21 @@ impl Line {
         let Err(status) = self.send(Rpc::Batch, &result).await else { return };
         tracing::error!(code = ?status.code(), said = status.message(),
             "the scheduler refused an entity batch's result; it is given back");
-        Box::pin(self.abandon(Kind::Batch, result.completion_token)).await;
+        Box::pin(self.abandon(WorkItemKind::Batch, result.completion_token)).await;
     }
 
     /// Gives a work item back.
-    pub(super) async fn abandon(&self, kind: Kind, completion_token: String) {
+    pub(super) async fn abandon(&self, kind: WorkItemKind, completion_token: String) {
         let sent = match kind {
-            Kind::Turn => {
+            WorkItemKind::Turn => {
                 let request = wire::AbandonOrchestrationTaskRequest { completion_token };
                 self.send(Rpc::AbandonTurn, &request).await
             }
-            Kind::Batch => {
+            WorkItemKind::Batch => {
                 let request = wire::AbandonEntityTaskRequest { completion_token };
                 self.send(Rpc::AbandonBatch, &request).await
             }
-            Kind::Activity => {
+            WorkItemKind::Activity => {
                 let request = wire::AbandonActivityTaskRequest { completion_token };
                 self.send(Rpc::AbandonActivity, &request).await
             }
@@ -257,11 +262,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_may_not_have_been_heard_is_said_again_and_one_that_is_not_wanted_is_not() {
+    fn a_result_that_may_not_have_arrived_is_sent_again_and_one_that_was_refused_is_not() {
         for code in [Code::Unavailable, Code::Unknown, Code::DeadlineExceeded, Code::Internal] {
-            assert_eq!(Verdict::of(code), Verdict::Again);
+            assert_eq!(RetryDecision::of(code), RetryDecision::Again);
         }
-        assert_eq!(Verdict::of(Code::NotFound), Verdict::Gone);
-        assert_eq!(Verdict::of(Code::InvalidArgument), Verdict::Refused);
+        assert_eq!(RetryDecision::of(Code::NotFound), RetryDecision::Gone);
+        assert_eq!(RetryDecision::of(Code::InvalidArgument), RetryDecision::Refused);
     }
 }

@@ -1,6 +1,6 @@
-//! What runs the worker's work items: its lanes and its activities, as one.
+//! Holds the executors of a worker's work items: its turn threads and its activities.
 
-use super::activities::{Activities, Rounds};
+use super::activities::{Activities, ActivityWatches};
 use super::lane::Limits;
 use super::stopped::Stopped;
 use super::turns::Turns;
@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The lanes and the activities of one worker.
-pub(super) struct Staff {
+/// The turn threads and the activities of one worker.
+pub(super) struct Executors {
     pub(super) turns: Turns,
     pub(super) activities: Arc<Activities>,
     pub(super) limits: Limits,
@@ -17,14 +17,14 @@ pub(super) struct Staff {
     pub(super) long: Option<Duration>,
 }
 
-impl Staff {
-    /// Looks after everything that runs.
-    pub(super) fn look(&self, rounds: &mut Rounds) {
+impl Executors {
+    /// Checks the running turns and activities once.
+    pub(super) fn look(&self, watches: &mut ActivityWatches) {
         self.turns.look(&self.limits);
-        rounds.look(&self.activities, self.long, self.limits.slow);
+        watches.look(&self.activities, self.long, self.limits.slow);
     }
 
-    /// Says what runs now.
+    /// Names the work that runs now.
     pub(super) fn stopped(&self) -> Stopped {
         let mut left = self.turns.subjects();
         left.extend(self.activities.subjects());
@@ -41,9 +41,9 @@ impl Staff {
 
 /// Says once that the worker has stopped. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Ending(Arc<Mutex<Option<oneshot::Sender<Stopped>>>>);
+pub(super) struct StoppedSender(Arc<Mutex<Option<oneshot::Sender<Stopped>>>>);
 
-impl Ending {
+impl StoppedSender {
     pub(super) fn new(heard: oneshot::Sender<Stopped>) -> Self {
         Self(Arc::new(Mutex::new(Some(heard))))
     }
@@ -54,7 +54,7 @@ impl Ending {
         if !stopped.left.is_empty() {
             tracing::warn!("the worker has stopped; {stopped}");
         }
-        // A worker that was dropped has nobody who listens.
+        // The handle of a worker that was dropped does not wait for this.
         drop(heard.send(stopped));
     }
 }

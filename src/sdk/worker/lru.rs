@@ -1,4 +1,4 @@
-//! Keeps what is likely to be wanted again, up to a number; the least recently used goes first.
+//! Keeps values up to a number; the least recently used is dropped first (an LRU cache).
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 type ByKey<T> = std::collections::HashMap<String, T>;
 
 /// Values by instance id. One thread owns it.
-pub(super) struct Sticky<T> {
+pub(super) struct LruCache<T> {
     capacity: usize,
     /// Counts uses; a later use has a larger number.
     clock: u64,
@@ -14,7 +14,7 @@ pub(super) struct Sticky<T> {
     by_use: BTreeMap<u64, String>,
 }
 
-impl<T> Sticky<T> {
+impl<T> LruCache<T> {
     /// Keeps at most `capacity` values; none when it is 0.
     pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, clock: 0, kept: ByKey::default(), by_use: BTreeMap::new() }
@@ -27,7 +27,7 @@ impl<T> Sticky<T> {
         Some(value)
     }
 
-    /// Puts a value in; what must go for it is dropped.
+    /// Puts a value in, and drops the least recently used one where there are too many.
     pub(super) fn put(&mut self, id: String, value: T) {
         if self.capacity == 0 {
             return;
@@ -50,29 +50,29 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_goes_first() {
-        let mut sticky = Sticky::new(2);
-        sticky.put("a".into(), 1);
-        sticky.put("b".into(), 2);
-        let a = sticky.take("a").unwrap();
-        sticky.put("a".into(), a);
-        sticky.put("c".into(), 3);
-        assert_eq!((sticky.take("a"), sticky.take("b"), sticky.take("c")), (Some(1), None, Some(3)));
-        assert_eq!((sticky.kept.len(), sticky.by_use.len()), (0, 0));
+        let mut cache = LruCache::new(2);
+        cache.put("a".into(), 1);
+        cache.put("b".into(), 2);
+        let a = cache.take("a").unwrap();
+        cache.put("a".into(), a);
+        cache.put("c".into(), 3);
+        assert_eq!((cache.take("a"), cache.take("b"), cache.take("c")), (Some(1), None, Some(3)));
+        assert_eq!((cache.kept.len(), cache.by_use.len()), (0, 0));
     }
 
     #[test]
     fn nothing_is_kept_where_there_is_no_room() {
-        let mut sticky = Sticky::new(0);
-        sticky.put("a".into(), 1);
-        assert_eq!(sticky.take("a"), None);
+        let mut cache = LruCache::new(0);
+        cache.put("a".into(), 1);
+        assert_eq!(cache.take("a"), None);
     }
 
     #[test]
     fn a_value_put_twice_is_kept_once() {
-        let mut sticky = Sticky::new(2);
-        sticky.put("a".into(), 1);
-        sticky.put("a".into(), 2);
-        sticky.put("b".into(), 3);
-        assert_eq!((sticky.take("a"), sticky.take("b")), (Some(2), Some(3)));
+        let mut cache = LruCache::new(2);
+        cache.put("a".into(), 1);
+        cache.put("a".into(), 2);
+        cache.put("b".into(), 3);
+        assert_eq!((cache.take("a"), cache.take("b")), (Some(2), Some(3)));
     }
 }
