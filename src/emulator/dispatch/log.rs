@@ -4,7 +4,7 @@
 
 use super::limiter::Limiter;
 use crate::emulator::engine::command::{StreamId, WorkKind};
-use crate::emulator::engine::notice::{AGAIN, Item, Listening, Nearest, Notice};
+use crate::emulator::engine::notice::{AGAIN, Item, Listening, Nearest, Notice, Warning};
 use crate::model::{HubName, InstanceId, Status, Timestamp};
 
 /// The log of one hub.
@@ -67,16 +67,11 @@ impl Log {
                 tracing::debug!(hub, kind, instance, name, task, stream, worker, "work is answered");
             }
             Notice::GivenBack { item, times } => self.given_back(item, *times, now),
-            Notice::Unclaimed { .. }
-            | Notice::Broke { .. }
-            | Notice::NotRewound { .. }
-            | Notice::EventForEntity { .. }
-            | Notice::StreamGivenUp { .. }
-            | Notice::LeaseRanOut { .. }
-            | Notice::KillsWorkers { .. }
-            | Notice::Skipped { .. }
-            | Notice::TooLarge { .. }
-            | Notice::Nonsense { .. } => self.warn(notice, now),
+            Notice::Warning(warning) => {
+                if let Some(left_out) = self.limiter.allows(&cause(warning), now) {
+                    warn(hub, warning, counted(left_out));
+                }
+            }
         }
     }
 
@@ -107,147 +102,129 @@ impl Log {
             }
         }
     }
+}
 
-    fn warn(&mut self, notice: &Notice, now: Timestamp) {
-        let Some(cause) = cause(notice) else { return };
-        let Some(left_out) = self.limiter.allows(&cause, now) else { return };
-        let (hub, left_out) = (self.hub.as_str(), counted(left_out));
-        match notice {
-            Notice::Unclaimed { kind, name, version, waits, workers, nearest } => {
-                let (kind, version) = (said(*kind), version.as_deref());
-                let hint = unclaimed(*workers, nearest.as_ref());
-                tracing::warn!(
-                    hub,
-                    kind,
-                    name,
-                    version,
-                    waits,
-                    workers,
-                    left_out,
-                    hint,
-                    "no connected worker takes what waits"
-                );
-            }
-            Notice::Broke { item, bytes, after } => {
-                let Item { kind, id, name, task, stream: _, worker } = item;
-                let (kind, instance, worker) = (said(*kind), id.as_str(), worker.as_deref());
-                let hint =
-                    "if that was not the worker being stopped: many clients refuse a message over 4 MiB";
-                tracing::warn!(
-                    hub,
-                    kind,
-                    instance,
-                    name,
-                    task,
-                    worker,
-                    bytes,
-                    ?after,
-                    left_out,
-                    hint,
-                    "a stream ended right after it was given work"
-                );
-            }
-            Notice::NotRewound { item } => {
-                let Item { id, name, worker, .. } = item;
-                let (instance, worker) = (id.as_str(), worker.as_deref());
-                let hint = "this worker's SDK does not know rewind; restart the instance instead";
-                tracing::warn!(
-                    hub,
-                    instance,
-                    name,
-                    worker,
-                    left_out,
-                    hint,
-                    "a worker answered a rewind without rewinding; the instance has failed as before"
-                );
-            }
-            Notice::EventForEntity { id, event } => {
-                let hint = "entities take operations, not events; a .NET worker with UseGrpc instead of \
-                    UseDurableTaskScheduler calls entities this way";
-                tracing::warn!(
-                    hub,
-                    entity = id.as_str(),
-                    event,
-                    left_out,
-                    hint,
-                    "an event for an entity is not delivered"
-                );
-            }
-            Notice::StreamGivenUp { .. } | Notice::LeaseRanOut { .. } | Notice::KillsWorkers { .. } => {
-                warn_of_delivery(hub, notice, left_out);
-            }
-            Notice::Skipped { id, what } => {
-                tracing::warn!(hub, id = id.as_str(), what, left_out, "a part of an answer was left out");
-            }
-            Notice::TooLarge { kind, id, what } => {
-                let (kind, id) = (said(*kind), id.as_str());
-                tracing::warn!(hub, kind, id, what, left_out, "work is too large to be handed out");
-            }
-            Notice::Nonsense { kind, id, what } => {
-                let (kind, id) = (said(*kind), id.as_str());
-                tracing::warn!(
-                    hub,
-                    kind,
-                    id,
-                    what,
-                    left_out,
-                    "an answer makes no sense; what it is about has failed"
-                );
-            }
-            Notice::InstanceStarted { .. }
-            | Notice::InstanceEnded { .. }
-            | Notice::WorkerJoined { .. }
-            | Notice::WorkerLeft { .. }
-            | Notice::HandedOut { .. }
-            | Notice::Answered { .. }
-            | Notice::GivenBack { .. } => {}
+fn warn(hub: &str, warning: &Warning, left_out: Option<u64>) {
+    match warning {
+        Warning::Unclaimed { kind, name, version, waits, workers, nearest } => {
+            let (kind, version) = (said(*kind), version.as_deref());
+            let hint = unclaimed(*workers, nearest.as_ref());
+            tracing::warn!(
+                hub,
+                kind,
+                name,
+                version,
+                waits,
+                workers,
+                left_out,
+                hint,
+                "no connected worker takes what waits"
+            );
+        }
+        Warning::Broke { item, bytes, after } => {
+            let Item { kind, id, name, task, stream: _, worker } = item;
+            let (kind, instance, worker) = (said(*kind), id.as_str(), worker.as_deref());
+            let hint = "if that was not the worker being stopped: many clients refuse a message over 4 MiB";
+            tracing::warn!(
+                hub,
+                kind,
+                instance,
+                name,
+                task,
+                worker,
+                bytes,
+                ?after,
+                left_out,
+                hint,
+                "a stream ended right after it was given work"
+            );
+        }
+        Warning::NotRewound { item } => {
+            let Item { id, name, worker, .. } = item;
+            let (instance, worker) = (id.as_str(), worker.as_deref());
+            let hint = "this worker's SDK does not know rewind; restart the instance instead";
+            tracing::warn!(
+                hub,
+                instance,
+                name,
+                worker,
+                left_out,
+                hint,
+                "a worker answered a rewind without rewinding; the instance has failed as before"
+            );
+        }
+        Warning::EventForEntity { id, event } => {
+            let hint = "entities take operations, not events; a .NET worker with UseGrpc instead of \
+                UseDurableTaskScheduler calls entities this way";
+            tracing::warn!(
+                hub,
+                entity = id.as_str(),
+                event,
+                left_out,
+                hint,
+                "an event for an entity is not delivered"
+            );
+        }
+        Warning::StreamGivenUp { .. } | Warning::LeaseRanOut { .. } | Warning::KillsWorkers { .. } => {
+            warn_of_delivery(hub, warning, left_out);
+        }
+        Warning::Skipped { id, what } => {
+            tracing::warn!(hub, id = id.as_str(), what, left_out, "a part of an answer was left out");
+        }
+        Warning::TooLarge { kind, id, what } => {
+            let (kind, id) = (said(*kind), id.as_str());
+            tracing::warn!(hub, kind, id, what, left_out, "work is too large to be handed out");
+        }
+        Warning::Nonsense { kind, id, what } => {
+            let (kind, id) = (said(*kind), id.as_str());
+            tracing::warn!(
+                hub,
+                kind,
+                id,
+                what,
+                left_out,
+                "an answer makes no sense; what it is about has failed"
+            );
         }
     }
 }
 
 /// Warns of work that did not come back.
-fn warn_of_delivery(hub: &str, notice: &Notice, left_out: Option<u64>) {
-    if let Notice::StreamGivenUp { worker, .. } = notice {
+fn warn_of_delivery(hub: &str, warning: &Warning, left_out: Option<u64>) {
+    if let Warning::StreamGivenUp { worker, .. } = warning {
         let hint = "it does not read its stream of work items; others get what it held";
         tracing::warn!(hub, worker = worker.as_deref(), left_out, hint, "a worker's stream was given up");
     }
-    if let Notice::LeaseRanOut { kind, id, stream } = notice {
+    if let Warning::LeaseRanOut { kind, id, stream } = warning {
         let (kind, instance, stream) = (said(*kind), id.as_str(), stream.0);
         tracing::warn!(hub, kind, instance, stream, left_out, "a work item was not answered in time");
     }
-    if let Notice::KillsWorkers { kind, id, times } = notice {
+    if let Warning::KillsWorkers { kind, id, times } = warning {
         let (kind, instance) = (said(*kind), id.as_str());
         tracing::warn!(hub, kind, instance, times, left_out, "workers die of a work item; it has failed");
     }
 }
 
 /// What makes two warnings the same one.
-fn cause(notice: &Notice) -> Option<String> {
-    Some(match notice {
-        Notice::Unclaimed { kind, name, version, .. } => {
+fn cause(warning: &Warning) -> String {
+    match warning {
+        Warning::Unclaimed { kind, name, version, .. } => {
             format!("unclaimed {} {name} {}", said(*kind), version.as_deref().unwrap_or_default())
         }
-        Notice::Broke { item, .. } => format!("broke {} {}", said(item.kind), item.name),
-        Notice::NotRewound { item } => format!("not rewound {}", item.name),
-        Notice::EventForEntity { id, .. } => {
+        Warning::Broke { item, .. } => format!("broke {} {}", said(item.kind), item.name),
+        Warning::NotRewound { item } => format!("not rewound {}", item.name),
+        Warning::EventForEntity { id, .. } => {
             format!("event for {}", id.entity_name().unwrap_or_else(|| id.as_str()))
         }
-        Notice::StreamGivenUp { worker, .. } => {
+        Warning::StreamGivenUp { worker, .. } => {
             format!("unread {}", worker.as_deref().unwrap_or_default())
         }
-        Notice::LeaseRanOut { kind, id, .. } => format!("held {} {}", said(*kind), id.as_str()),
-        Notice::KillsWorkers { kind, id, .. } => format!("kills {} {}", said(*kind), id.as_str()),
-        Notice::Skipped { id, what } => format!("skipped {} {what}", group(id)),
-        Notice::TooLarge { kind, id, .. } => format!("too large {} {}", said(*kind), group(id)),
-        Notice::Nonsense { kind, what, .. } => format!("nonsense {} {what}", said(*kind)),
-        Notice::InstanceStarted { .. }
-        | Notice::InstanceEnded { .. }
-        | Notice::WorkerJoined { .. }
-        | Notice::WorkerLeft { .. }
-        | Notice::HandedOut { .. }
-        | Notice::Answered { .. }
-        | Notice::GivenBack { .. } => return None,
-    })
+        Warning::LeaseRanOut { kind, id, .. } => format!("held {} {}", said(*kind), id.as_str()),
+        Warning::KillsWorkers { kind, id, .. } => format!("kills {} {}", said(*kind), id.as_str()),
+        Warning::Skipped { id, what } => format!("skipped {} {what}", group(id)),
+        Warning::TooLarge { kind, id, .. } => format!("too large {} {}", said(*kind), group(id)),
+        Warning::Nonsense { kind, what, .. } => format!("nonsense {} {what}", said(*kind)),
+    }
 }
 
 /// An entity by its name, whatever its key; nothing for an orchestration, whose id says nothing of its cause.

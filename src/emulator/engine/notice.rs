@@ -104,6 +104,14 @@ pub enum Notice {
         /// How often that happened to it without an answer in between.
         times: u32,
     },
+    /// Something that should not happen, and that somebody ought to mend.
+    Warning(Warning),
+}
+
+/// What should not happen in a hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
     /// Work waits that no connected worker takes.
     Unclaimed {
         /// What kind of work.
@@ -202,16 +210,7 @@ impl Notice {
             | Self::WorkerLeft { .. } => Listening::Lives,
             Self::GivenBack { times, .. } if *times >= AGAIN => Listening::Warnings,
             Self::HandedOut { .. } | Self::Answered { .. } | Self::GivenBack { .. } => Listening::Work,
-            Self::Unclaimed { .. }
-            | Self::Broke { .. }
-            | Self::NotRewound { .. }
-            | Self::EventForEntity { .. }
-            | Self::StreamGivenUp { .. }
-            | Self::LeaseRanOut { .. }
-            | Self::KillsWorkers { .. }
-            | Self::Skipped { .. }
-            | Self::TooLarge { .. }
-            | Self::Nonsense { .. } => Listening::Warnings,
+            Self::Warning(_) => Listening::Warnings,
         }
     }
 }

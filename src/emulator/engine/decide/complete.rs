@@ -8,7 +8,7 @@ use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Refusal, Reply, WorkKind};
 use crate::emulator::engine::deliver::gather::TurnEnded;
 use crate::emulator::engine::deliver::lease::{Found, Held, LeaseId, Turn};
-use crate::emulator::engine::notice::{Listening, Notice};
+use crate::emulator::engine::notice::Warning;
 use crate::emulator::engine::record::{Commit, Record, Scheduled};
 use crate::emulator::engine::state::instance::{Arrived, End, Instance, Stage};
 use crate::model::{InstanceId, Kind, Status, Timestamp, event};
@@ -41,7 +41,7 @@ impl Engine {
         if let Some(what) = malformed::what_is_wrong(&answer) {
             malformed::fail(&mut answer, malformed::failure_of(&what));
             let id = InstanceId::unchecked(answer.instance_id.as_str());
-            self.note(Listening::Warnings, || Notice::Nonsense { kind: WorkKind::Turn, id, what });
+            self.warn(|| Warning::Nonsense { kind: WorkKind::Turn, id, what });
         }
         self.limit().on_turn(&mut answer);
         let Some(turn) = self.end_turn(lease) else { return Ok(Reply::Done) };

@@ -5,7 +5,7 @@ use crate::emulator::engine::command::{Refusal, Reply, StreamId, WorkKind};
 use crate::emulator::engine::deliver::lease::{Found, Held};
 use crate::emulator::engine::deliver::worklist::{ClassId, Waiting, Work};
 use crate::emulator::engine::entity::{Completion, Decision, LockRequest, Operation, Skipped, Start};
-use crate::emulator::engine::notice::{Listening, Notice};
+use crate::emulator::engine::notice::Warning;
 use crate::emulator::engine::record::Record;
 use crate::emulator::engine::state::instance::Stage;
 use crate::model::{InstanceId, Kind, Timestamp, event};
@@ -230,7 +230,7 @@ impl Engine {
         now: Timestamp,
     ) {
         for Skipped(what) in std::mem::take(&mut decision.skipped) {
-            self.note(Listening::Warnings, || Notice::Skipped { id: id.clone(), what });
+            self.warn(|| Warning::Skipped { id: id.clone(), what });
         }
         self.absorb(decision, now);
         match completion {

@@ -16,7 +16,7 @@ use crate::emulator::engine::deliver::streams::Place;
 use crate::emulator::engine::deliver::turn::least_len;
 use crate::emulator::engine::deliver::worklist::{ClassId, Work};
 use crate::emulator::engine::entity::Decision;
-use crate::emulator::engine::notice::{Listening, Notice};
+use crate::emulator::engine::notice::Warning;
 use crate::emulator::engine::record::Settles;
 use crate::emulator::engine::state::instance::{End, Stage};
 use crate::model::{InstanceId, Kind, Status, Timestamp, event, failure};
@@ -138,11 +138,7 @@ impl Engine {
         let control = Control::read(instance, instance.inbox.len());
         let rewinds = instance.rewinding.is_some();
         self.suspects.clear(&Work::Turn(id.clone()));
-        self.note(Listening::Warnings, || Notice::TooLarge {
-            kind: WorkKind::Turn,
-            id: id.clone(),
-            what: what.clone(),
-        });
+        self.warn(|| Warning::TooLarge { kind: WorkKind::Turn, id: id.clone(), what: what.clone() });
         if rewinds {
             self.refuse_rewind(id, now);
             return;
@@ -179,7 +175,7 @@ impl Engine {
     fn too_large(&mut self, kind: WorkKind, id: &InstanceId, item: &str, bytes: usize) -> String {
         let limit = self.config.item_bytes;
         let what = format!("{item} has {bytes} bytes, and workers receive at most {limit}: {STORE}");
-        self.note(Listening::Warnings, || Notice::TooLarge { kind, id: id.clone(), what: what.clone() });
+        self.warn(|| Warning::TooLarge { kind, id: id.clone(), what: what.clone() });
         what
     }
 }

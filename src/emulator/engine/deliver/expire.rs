@@ -4,7 +4,7 @@ use super::hand_out::{Departure, Why};
 use super::worklist::Waiting;
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Effect, Reply, StreamId};
-use crate::emulator::engine::notice::{Listening, Notice};
+use crate::emulator::engine::notice::Warning;
 use crate::emulator::engine::state::instance::Stage;
 use crate::model::Timestamp;
 
@@ -35,7 +35,7 @@ impl Engine {
         for stream in stuck {
             if let Some(found) = self.streams.get(stream) {
                 let worker = found.offer.worker.clone();
-                self.note(Listening::Warnings, || Notice::StreamGivenUp { stream, worker });
+                self.warn(|| Warning::StreamGivenUp { stream, worker });
             }
             self.close_stream(stream, Departure::GivenUp, now);
             self.effects.push(Effect::End { stream });
@@ -51,7 +51,7 @@ impl Engine {
             self.quarantine_ends(lease);
             let Some((work, class)) = wanted else { continue };
             let id = work.subject().clone();
-            self.note(Listening::Warnings, || Notice::LeaseRanOut { kind, id, stream });
+            self.warn(|| Warning::LeaseRanOut { kind, id, stream });
             self.set_stage(&work, Stage::Out(lease), Stage::Ready);
             self.work.push_front(Waiting { work, class, avoid: Some(stream) });
         }

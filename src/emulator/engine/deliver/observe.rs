@@ -3,7 +3,7 @@
 use super::lease::{Held, LeaseId, Turn};
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{StreamId, WorkKind};
-use crate::emulator::engine::notice::{Item, Listening, Notice};
+use crate::emulator::engine::notice::{Item, Listening, Notice, Warning};
 use crate::emulator::engine::record::Record;
 use crate::model::{InstanceId, Timestamp};
 use std::time::Duration;
@@ -69,6 +69,11 @@ impl Engine {
         }
     }
 
+    /// Makes a warning where the log takes warnings.
+    pub(super) fn warn(&mut self, warning: impl FnOnce() -> Warning) {
+        self.note(Listening::Warnings, || Notice::Warning(warning()));
+    }
+
     /// Tells of a work item that goes out, and remembers it until its stream has outlived it a little.
     pub(crate) fn note_handed_out(&mut self, stream: StreamId, lease: LeaseId, bytes: usize, now: Timestamp) {
         if self.listening < Listening::Warnings {
@@ -111,17 +116,14 @@ impl Engine {
         {
             // The stream is not among those that are connected any more.
             item.worker = worker.map(str::to_owned);
-            self.notices.push(Notice::Broke { item, bytes: sent.bytes, after });
+            self.notices.push(Notice::Warning(Warning::Broke { item, bytes: sent.bytes, after }));
         }
     }
 
     /// Tells of an event that was sent to an entity.
     pub(crate) fn note_event_for_entity(&mut self, id: &InstanceId, event: &str) {
         if id.is_entity() {
-            self.note(Listening::Warnings, || Notice::EventForEntity {
-                id: id.clone(),
-                event: event.to_owned(),
-            });
+            self.warn(|| Warning::EventForEntity { id: id.clone(), event: event.to_owned() });
         }
     }
 
@@ -141,7 +143,7 @@ impl Engine {
             stream,
             worker: stream.and_then(|s| self.streams.get(s)).and_then(|s| s.offer.worker.clone()),
         };
-        self.notices.push(Notice::NotRewound { item });
+        self.notices.push(Notice::Warning(Warning::NotRewound { item }));
     }
 
     /// What a lease is about.

@@ -7,7 +7,7 @@ use super::worklist::{Waiting, Work};
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{StreamId, WorkKind};
 use crate::emulator::engine::entity::Decision;
-use crate::emulator::engine::notice::{Listening, Notice};
+use crate::emulator::engine::notice::{Item, Warning};
 use crate::emulator::engine::record::{Record, Settles};
 use crate::emulator::engine::state::instance::{End, Stage};
 use crate::model::{Kind, Status, Timestamp, event, failure};
@@ -171,20 +171,22 @@ impl Engine {
     pub(crate) fn fail_lost(&mut self, work: Work, lease: LeaseId, times: u32, now: Timestamp) {
         self.leases.supersede(lease);
         let (kind, what) = match &work {
-            Work::Turn(_) => (WorkKind::Turn, "a turn of this orchestration"),
-            Work::Activity(..) => (WorkKind::Activity, "this activity"),
-            Work::Batch(_) => (WorkKind::Batch, "an operation of this entity"),
+            Work::Turn(_) => (WorkKind::Turn, "a turn of the orchestrator"),
+            Work::Activity(..) => (WorkKind::Activity, "the activity"),
+            Work::Batch(_) => (WorkKind::Batch, "an operation of the entity"),
         };
+        let class = self.class_of(&work);
+        let name = class.map(|class| self.work.named(class).name.clone()).unwrap_or_default();
         let failed = failure::not_retriable(
             WORKER_LOST,
             format!(
-                "{times} workers lost their connection soon after they were handed {what}, and no other work: it \
+                "{times} workers lost their connection soon after they were handed {what} '{name}', and no other work: it \
                  seems to end their process (an abort, a stack overflow, no memory); mend it and start again, or \
                  allow more losses (--max-worker-losses)"
             ),
         );
         let id = work.subject().clone();
-        self.note(Listening::Warnings, || Notice::KillsWorkers { kind, id, times });
+        self.warn(|| Warning::KillsWorkers { kind, id, times });
         match work {
             Work::Turn(id) => {
                 if self.instances.get(&id).is_some_and(|instance| instance.rewinding.is_some()) {

@@ -3,7 +3,7 @@
 use super::worklist::Class;
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Offer, WorkKind};
-use crate::emulator::engine::notice::{Listening, Notice};
+use crate::emulator::engine::notice::{Item, Listening, Notice, Warning};
 use crate::model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -87,14 +87,14 @@ impl Engine {
             if !found.told && now.since(found.since) >= PATIENCE {
                 found.told = true;
                 let offers = || self.streams.iter().map(|(_, stream)| &stream.offer);
-                self.notices.push(Notice::Unclaimed {
+                self.notices.push(Notice::Warning(Warning::Unclaimed {
                     kind: class.kind,
                     name: class.name.to_string(),
                     version: Some(class.version.to_string()).filter(|version| !version.is_empty()),
                     waits: waiting().count(),
                     workers: offers().count(),
                     nearest: nearest(offers(), &class),
-                });
+                }));
             }
             seen.insert(class, found);
         }

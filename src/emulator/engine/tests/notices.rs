@@ -1,7 +1,7 @@
 //! Tells what the engine says for the log, and what that costs it.
 
 use super::fixture::{Story, call};
-use crate::emulator::engine::notice::{Listening, Notice};
+use crate::emulator::engine::notice::{Listening, Notice, Warning};
 use pretty_assertions::assert_eq;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn work_that_no_worker_takes_wakes_the_hub_until_that_is_told_and_no_further() {
     story.later(A_WHILE);
     let told = story.engine.take_notices();
     assert!(
-        matches!(&told[..], [Notice::Unclaimed { name, waits: 1, .. }] if name == "nobody_takes_it"),
+        matches!(&told[..], [Notice::Warning(Warning::Unclaimed { name, waits: 1, .. })] if name == "nobody_takes_it"),
         "{told:?}"
     );
     assert_eq!(story.engine.next_due(), None);
