@@ -123,6 +123,16 @@ impl<E> Gathered<E> {
     }
 }
 
+#[cfg(test)]
+impl<E> Gathered<E> {
+    /// Leaves away what comes after that many bytes.
+    pub(super) fn cut(&mut self, length: usize) {
+        for part in self.0.iter_mut().flatten() {
+            part.truncate(length);
+        }
+    }
+}
+
 impl<E: Unpin> Body for Gathered<E> {
     type Data = Bytes;
     type Error = E;

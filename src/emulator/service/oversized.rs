@@ -1,7 +1,7 @@
 //! Takes completions that are too large to be read, so that what they are about fails by name.
 
 use super::announced::{Announced, Gathered, HEADER};
-use super::skim::Skimmer;
+use super::skim::{Malformed, Skimmer, number, text};
 use crate::emulator::engine::command::{Command, WorkKind};
 use crate::emulator::engine::limit::STORE;
 use bytes::{Buf as _, Bytes};
@@ -30,11 +30,11 @@ impl Completion {
     fn fields(self) -> &'static [u64] {
         match self {
             // instanceId and completionToken.
-            Self::Turn => &[1, 4],
+            Self::Turn => &[text(1), text(4)],
             // instanceId, taskId and completionToken.
-            Self::Activity => &[1, 2, 5],
+            Self::Activity => &[text(1), number(2), text(5)],
             // completionToken.
-            Self::Batch => &[5],
+            Self::Batch => &[text(5)],
         }
     }
 }
@@ -44,12 +44,17 @@ impl Completion {
 pub(super) struct Oversized {
     bytes: usize,
     limit: usize,
+    /// What is wrong with it besides.
+    malformed: Option<Malformed>,
 }
 
 impl Oversized {
     /// The command that fails what the completion is of.
     pub(super) fn fails(self, kind: WorkKind, token: String, instance: String, task: i32) -> Command {
-        let why = format!("the worker's answer is {}", too_long(self.bytes, self.limit));
+        let mut why = format!("the worker's answer is {}", too_long(self.bytes, self.limit));
+        if let Some(malformed) = self.malformed {
+            why = format!("{why}; besides, {malformed}");
+        }
         Command::FailWork { kind, token, instance, task, why }
     }
 }
@@ -63,7 +68,8 @@ pub(super) fn refusal(bytes: usize, limit: usize) -> Status {
     Status::resource_exhausted(format!("the request is {}", too_long(bytes, limit)))
 }
 
-/// Reads a completion of any length for what it is about, in bounded memory.
+/// Reads a completion of any length for what it is about, in bounded memory. One that is malformed is read as far as it
+/// makes sense: a completion is refused only for its token.
 pub(super) async fn skim<B>(
     completion: Completion,
     mut body: Announced<B>,
@@ -75,12 +81,15 @@ where
 {
     let bytes = body.length().unwrap_or_default();
     let mut skimmer = Skimmer::new(completion.fields());
-    let (mut header, mut left) = (HEADER, bytes);
+    let (mut header, mut left, mut malformed) = (HEADER, bytes, None);
     while left > 0 {
         let piece = match body.next().await {
             Some(Ok(piece)) => piece,
             Some(Err(error)) => return Err(Status::unknown(format!("the message did not arrive: {error}"))),
-            None => return Err(Status::invalid_argument("the message is shorter than it says")),
+            None => {
+                malformed = malformed.or(Some(Malformed("it is shorter than it says")));
+                break;
+            }
         };
         let mut piece = piece;
         let of_header = header.min(piece.len());
@@ -88,8 +97,53 @@ where
         header -= of_header;
         piece.truncate(left);
         left -= piece.len();
-        skimmer.read(&piece).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if malformed.is_none() {
+            malformed = skimmer.read(&piece).err();
+        }
     }
-    let small = skimmer.end().map_err(|error| Status::invalid_argument(error.to_string()))?;
-    Ok((Oversized { bytes, limit }, Gathered::of(&small)))
+    let (small, end) = skimmer.end();
+    let malformed = malformed.or(end.err());
+    Ok((Oversized { bytes, limit, malformed }, Gathered::of(&small)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire;
+    use prost::Message as _;
+
+    /// What is left of a completion of an activity after which `rest` stands.
+    async fn left_of(rest: &[u8], cut: usize) -> (String, wire::ActivityResponse) {
+        let named = wire::ActivityResponse {
+            instance_id: "a".into(),
+            task_id: 7,
+            completion_token: "token".into(),
+            ..Default::default()
+        };
+        let message = [named.encode_to_vec(), rest.to_vec()].concat();
+        let mut sent: Gathered<Infallible> = Gathered::of(&message);
+        sent.cut(HEADER + message.len() - cut);
+        let body = Announced::read(sent).await;
+        let (oversized, small) = skim(Completion::Activity, body, 10).await.unwrap();
+        let mut small = Announced::read(small).await;
+        let small = small.next().await.unwrap().unwrap();
+        let command = oversized.fails(WorkKind::Activity, String::new(), String::new(), 0);
+        let Command::FailWork { why, .. } = command else { panic!("{command:?}") };
+        (why, wire::ActivityResponse::decode(small.slice(HEADER..)).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_completion_that_is_too_large_and_malformed_still_names_its_work() {
+        // A field of no known type; a field that does not end; a token again that is no text, and one that is a number.
+        for (rest, cut) in [(&[0x2f, 0][..], 0), (&[0x1a, 200, 1], 0), (&[0x1a, 100, 1, 1], 1)] {
+            let (why, left) = left_of(rest, cut).await;
+            assert_eq!((left.completion_token.as_str(), left.task_id), ("token", 7), "{rest:?}");
+            assert!(why.contains("at most 10 are allowed") && why.contains("malformed"), "{why}");
+        }
+        for rest in [&[0x2a, 1, 0xff][..], &[0x28, 1]] {
+            let (why, left) = left_of(rest, 0).await;
+            assert_eq!((left.completion_token.as_str(), left.task_id), ("token", 7), "{rest:?}");
+            assert!(!why.contains("malformed"), "{why}");
+        }
+    }
 }

@@ -9,10 +9,20 @@ use std::collections::BTreeMap;
 /// The longest field that is kept, in bytes: tokens and ids are far shorter.
 const LONGEST: u64 = 8 << 10;
 
-/// What is wrong with bytes that are no message.
+/// What is wrong with bytes that are no message of protobuf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the message is not one: {0}")]
-pub(super) struct NoMessage(&'static str);
+#[error("it is malformed: {0}")]
+pub(super) struct Malformed(pub(super) &'static str);
+
+/// What a field of text begins with.
+pub(super) const fn text(field: u64) -> u64 {
+    field << 3 | 2
+}
+
+/// What a field that is a number begins with.
+pub(super) const fn number(field: u64) -> u64 {
+    field << 3
+}
 
 /// Where in a message the next byte is.
 #[derive(Debug)]
@@ -38,9 +48,9 @@ struct Varint {
 
 impl Varint {
     /// Takes a byte; whether it was the last.
-    fn take(&mut self, byte: u8) -> Result<bool, NoMessage> {
+    fn take(&mut self, byte: u8) -> Result<bool, Malformed> {
         if self.bits >= 64 {
-            return Err(NoMessage("a number has more than ten bytes"));
+            return Err(Malformed("a number has more than ten bytes"));
         }
         self.value |= u64::from(byte & 0x7f) << self.bits;
         self.bits += 7;
@@ -60,7 +70,7 @@ pub(super) struct Skimmer {
 }
 
 impl Skimmer {
-    /// Keeps the fields of these numbers.
+    /// Keeps the fields that begin with these numbers and types ([`text`], [`number`]).
     pub(super) fn new(wanted: &'static [u64]) -> Self {
         Self { wanted, at: At::Key(Varint::default()), depth: 0, kept: BTreeMap::new() }
     }
@@ -69,8 +79,8 @@ impl Skimmer {
     ///
     /// # Errors
     ///
-    /// [`NoMessage`] where the bytes are no message.
-    pub(super) fn read(&mut self, mut piece: &[u8]) -> Result<(), NoMessage> {
+    /// [`Malformed`] where the bytes are no message.
+    pub(super) fn read(&mut self, mut piece: &[u8]) -> Result<(), Malformed> {
         while !piece.is_empty() {
             match &mut self.at {
                 At::Skipped(left) => {
@@ -102,23 +112,18 @@ impl Skimmer {
         Ok(())
     }
 
-    /// What was kept, as a message of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`NoMessage`] where the last piece ended in the middle of a field.
-    pub(super) fn end(self) -> Result<Vec<u8>, NoMessage> {
-        match self.at {
-            At::Key(Varint { bits: 0, .. }) if self.depth == 0 => {
-                Ok(self.kept.into_values().flatten().collect())
-            }
+    /// What was kept, as a message of its own, and whether the last piece ended where a message may end.
+    pub(super) fn end(self) -> (Vec<u8>, Result<(), Malformed>) {
+        let end = match self.at {
+            At::Key(Varint { bits: 0, .. }) if self.depth == 0 => Ok(()),
             At::Key(_) | At::Number { .. } | At::Length { .. } | At::Skipped(_) | At::Kept { .. } => {
-                Err(NoMessage("it ends in the middle of a field"))
+                Err(Malformed("it ends in the middle of a field"))
             }
-        }
+        };
+        (self.kept.into_values().flatten().collect(), end)
     }
 
-    fn step(&mut self, byte: u8) -> Result<(), NoMessage> {
+    fn step(&mut self, byte: u8) -> Result<(), Malformed> {
         match &mut self.at {
             At::Key(varint) => {
                 if varint.take(byte)? {
@@ -159,11 +164,11 @@ impl Skimmer {
     }
 
     fn is_wanted(&self, key: u64) -> bool {
-        self.depth == 0 && self.wanted.contains(&(key >> 3))
+        self.depth == 0 && self.wanted.contains(&key)
     }
 
     /// What comes after the number and type of a field.
-    fn field(&mut self, key: u64) -> Result<At, NoMessage> {
+    fn field(&mut self, key: u64) -> Result<At, Malformed> {
         Ok(match key & 7 {
             0 => At::Number { key, value: Varint::default() },
             1 => At::Skipped(8),
@@ -173,21 +178,25 @@ impl Skimmer {
                 At::Key(Varint::default())
             }
             4 => {
-                self.depth = self.depth.checked_sub(1).ok_or(NoMessage("a group ends that has not begun"))?;
+                self.depth = self.depth.checked_sub(1).ok_or(Malformed("a group ends that has not begun"))?;
                 At::Key(Varint::default())
             }
             5 => At::Skipped(4),
-            _ => return Err(NoMessage("a field is of no known type")),
+            _ => return Err(Malformed("a field is of no known type")),
         })
     }
 
     fn keep(&mut self, key: u64, body: &[u8]) {
+        self.at = At::Key(Varint::default());
+        // Bytes that are no text would make the whole of what is kept unreadable.
+        if std::str::from_utf8(body).is_err() {
+            return;
+        }
         let mut field = Vec::with_capacity(body.len() + 8);
         prost::encoding::encode_varint(key, &mut field);
         prost::encoding::encode_varint(body.len() as u64, &mut field);
         field.extend_from_slice(body);
         self.kept.insert(key, field);
-        self.at = At::Key(Varint::default());
     }
 }
 
@@ -197,12 +206,13 @@ mod tests {
     use crate::wire;
     use prost::Message as _;
 
-    fn skim(message: &[u8], piece: usize) -> Result<Vec<u8>, NoMessage> {
-        let mut skimmer = Skimmer::new(&[1, 2, 5]);
+    fn skim(message: &[u8], piece: usize) -> Result<Vec<u8>, Malformed> {
+        let mut skimmer = Skimmer::new(&[text(1), number(2), text(5)]);
         for piece in message.chunks(piece) {
             skimmer.read(piece)?;
         }
-        skimmer.end()
+        let (kept, end) = skimmer.end();
+        end.map(|()| kept)
     }
 
     #[test]
@@ -226,7 +236,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_what_is_wanted_and_not_by_what_comes() {
-        let mut skimmer = Skimmer::new(&[1, 2, 5]);
+        let mut skimmer = Skimmer::new(&[text(1), number(2), text(5)]);
         for number in 0..100_000_u32 {
             let again = wire::ActivityResponse {
                 instance_id: format!("{number}"),
@@ -236,7 +246,9 @@ mod tests {
             };
             skimmer.read(&again.encode_to_vec()).unwrap();
         }
-        let kept = wire::ActivityResponse::decode(&*skimmer.end().unwrap()).unwrap();
+        let (kept, end) = skimmer.end();
+        let kept = wire::ActivityResponse::decode(&*kept).unwrap();
+        assert_eq!(end, Ok(()));
         assert_eq!((kept.instance_id.as_str(), kept.task_id), ("99999", 1), "the last one counts");
         assert_eq!(kept.completion_token, "", "no token is that long");
     }
