@@ -65,10 +65,19 @@ pub fn holding() -> Registry {
 
 /// Starts a worker in a process of its own, and waits until it is connected. It ends when its standard input does.
 pub async fn worker(role: &str, endpoint: &str) -> Process {
+    Process::start(&mut command(role, endpoint), READY).await.0
+}
+
+/// Starts one that may die before it could say that it is connected.
+pub fn doomed_worker(role: &str, endpoint: &str) -> Process {
+    Process::spawn(&mut command(role, endpoint))
+}
+
+fn command(role: &str, endpoint: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "actors::a_worker_in_a_process_of_its_own", "--ignored", "--nocapture"]);
     command.env(ENDPOINT, endpoint).env(ROLE, role).stdin(Stdio::piped()).stderr(Stdio::null());
-    Process::start(&mut command, READY).await.0
+    command
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use taskhub::wire::task_hub_sidecar_service_client::TaskHubSidecarServiceClient;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tonic::transport::Channel;
 
 /// When a story is given up.
@@ -19,23 +19,35 @@ pub async fn within<T>(what: &str, condition: impl Future<Output = T>) -> T {
 }
 
 /// A process, killed when dropped, stopped or not.
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    /// Held here, because waiting for the end of a `Child` closes its standard input, which would end a worker.
+    _stdin: Option<ChildStdin>,
+}
 
 impl Process {
+    /// Starts it, and leaves what it prints unread.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let stdin = child.stdin.take();
+        Self { child, _stdin: stdin }
+    }
+
     /// Starts it, and reads what it prints until a line holds `word`: gives back the process, those lines, and the pipe.
     pub async fn start(command: &mut Command, word: &str) -> (Self, String, BufReader<ChildStdout>) {
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdin = child.stdin.take();
         let mut said = String::new();
         while !said.contains(word) {
             let length = within(word, stdout.read_line(&mut said)).await.unwrap();
             assert!(length > 0, "it ended before it said '{word}':\n{said}");
         }
-        (Self(child), said, stdout)
+        (Self { child, _stdin: stdin }, said, stdout)
     }
 
     pub async fn signal(&self, signal: &str) {
-        let id = self.0.id().unwrap().to_string();
+        let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
     }
 
@@ -50,13 +62,13 @@ impl Process {
     }
 
     fn memory(&self, which: &str) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()?)).ok()?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(which))?;
         Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().unwrap() / 1_024)
     }
 
     pub async fn ended(&mut self) -> ExitStatus {
-        self.0.wait().await.unwrap()
+        self.child.wait().await.unwrap()
     }
 }
 
@@ -91,7 +103,7 @@ impl Running {
             SocketAddr::from(([127, 0, 0, 1], digits.parse().unwrap()))
         };
         let (grpc, health) = (port_after("gRPC"), port_after("Health"));
-        let stderr = process.0.stderr.take();
+        let stderr = process.child.stderr.take();
         Self { process, grpc, health, stderr, _stdout: stdout }
     }
 
