@@ -23,7 +23,6 @@ mod builder;
 #[cfg(feature = "emulator")]
 pub mod dispatch;
 #[cfg(feature = "emulator")]
-mod farewell;
 #[cfg(feature = "emulator")]
 mod health;
 #[cfg(feature = "emulator")]

@@ -5,6 +5,7 @@
 //! replies. There are no locks, and no order between two channels to get wrong.
 
 mod capacity;
+mod close_notice;
 mod handle;
 mod hub;
 mod hubs;
@@ -13,11 +14,12 @@ mod limiter;
 mod log;
 
 pub use capacity::Capacity;
+pub use close_notice::CloseNotice;
 pub use handle::{Failure, Handle};
 pub use hub::{Hub, Input, Outcome};
 pub use hubs::MissingHub;
 pub(super) use hubs::{HubError, Hubs, Naming, NewHub};
-pub use items::{Items, Partings};
+pub use items::Items;
 
 use crate::busy_wait::BusyWait;
 use crate::clock::Clock;

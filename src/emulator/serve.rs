@@ -8,12 +8,12 @@ mod calls;
 mod connection;
 mod connections;
 mod descriptors;
-mod heard;
+mod frames;
+mod socket;
 
 use super::builder::EmulatorBuilder;
-use super::dispatch::{self, Capacity, Hubs, Naming, NewHub, Partings};
+use super::dispatch::{self, Capacity, CloseNotice, Hubs, Naming, NewHub};
 use super::engine::Config;
-use super::farewell::Watched;
 use super::health::Health;
 use super::keep_alive::KeepAlive;
 use super::listen::bind;
@@ -160,9 +160,10 @@ where
     for listener in grpc {
         let front = front.clone();
         let serve = move |stream, connection| {
-            let partings = Arc::<Partings>::default();
-            let (front, stream) = (front.over(partings.clone()), Watched::new(stream, partings));
-            tokio::spawn(connection::serve(stream, connection, front, keep_alive, Arc::new(WallClock)));
+            let notice = Arc::<CloseNotice>::default();
+            let front = front.over(notice.clone());
+            let (notice, clock) = (Some(notice), Arc::new(WallClock));
+            tokio::spawn(connection::serve(stream, connection, notice, front, keep_alive, clock));
         };
         accepting.spawn(accept::accept(listener, connections.clone(), serve, accept::refuse_http2));
     }
@@ -170,7 +171,7 @@ where
         let page = health_page.clone();
         let serve = move |stream, connection| {
             let (page, clock) = (page.clone(), Arc::new(WallClock));
-            tokio::spawn(connection::serve(stream, connection, page, keep_alive, clock));
+            tokio::spawn(connection::serve(stream, connection, None, page, keep_alive, clock));
         };
         accepting.spawn(accept::accept(listener, connections.clone(), serve, accept::refuse_http1));
     }

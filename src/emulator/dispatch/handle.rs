@@ -1,6 +1,7 @@
 //! Reaches a hub from anywhere.
 
-use super::items::{Items, Outlet, Partings, items};
+use super::close_notice::CloseNotice;
+use super::items::{Items, Outlet, items};
 use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, Stats, StreamId, Until, WaiterId};
 use crate::model::InstanceId;
 use crate::wire;
@@ -86,7 +87,7 @@ impl Handle {
         let command = Command::Wait { waiter, id, until, payloads };
         let message = Message::Wait { waiter, command, answer };
         self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
-        let forget = Farewell { sender: self.sender.clone(), of: Some(Parting::Waiter(waiter)) };
+        let forget = OnDrop { sender: self.sender.clone(), of: Some(Owner::Waiter(waiter)) };
         let reply = answered.await.unwrap_or(Err(Refusal::ShuttingDown));
         forget.not_needed();
         let Reply::State(state) = reply? else { return Ok(None) };
@@ -102,16 +103,16 @@ impl Handle {
         self.open_over(offer, None)
     }
 
-    /// Opens a stream that a connection carries. When it is dropped and the connection has said nothing about its end,
+    /// Opens a stream that a connection carries. When it is dropped and the client gave no notice of closing,
     /// the worker counts as lost, and what it held as a possible cause.
     ///
     /// # Errors
     ///
     /// [`Refusal::ShuttingDown`] where the hub has stopped.
-    pub fn open_over(&self, offer: Offer, partings: Option<Arc<Partings>>) -> Result<Items, Refusal> {
+    pub fn open_over(&self, offer: Offer, notice: Option<Arc<CloseNotice>>) -> Result<Items, Refusal> {
         let stream = StreamId(self.number());
-        let farewell = Farewell { sender: self.sender.clone(), of: Some(Parting::Stream(stream, partings)) };
-        let (outlet, items) = items(farewell);
+        let on_drop = OnDrop { sender: self.sender.clone(), of: Some(Owner::Stream(stream, notice)) };
+        let (outlet, items) = items(on_drop);
         let message = Message::Open { stream, offer: Box::new(offer), outlet };
         self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
         Ok(items)
@@ -154,44 +155,42 @@ impl Handle {
     }
 }
 
-/// What is sent when this is dropped: somebody who waited, or a stream, is gone.
+/// Tells the hub when it is dropped that the client which waited, or the worker's stream, is gone.
 #[derive(Debug)]
-pub(super) struct Farewell {
+pub(super) struct OnDrop {
     sender: mpsc::UnboundedSender<Message>,
-    of: Option<Parting>,
+    of: Option<Owner>,
 }
 
 #[derive(Debug)]
-enum Parting {
+enum Owner {
     Waiter(WaiterId),
-    Stream(StreamId, Option<Arc<Partings>>),
+    Stream(StreamId, Option<Arc<CloseNotice>>),
 }
 
-impl Farewell {
+impl OnDrop {
     fn not_needed(mut self) {
         self.of = None;
     }
 
     /// The reader of a stream has taken something, and the hub wanted to know.
     pub(super) fn tell_drained(&self) {
-        if let Some(Parting::Stream(stream, _)) = &self.of {
+        if let Some(Owner::Stream(stream, _)) = &self.of {
             // A hub that has stopped needs no word.
             let _ = self.sender.send(Message::Drained(*stream));
         }
     }
 }
 
-impl Drop for Farewell {
+impl Drop for OnDrop {
     fn drop(&mut self) {
         let message = match self.of.take() {
             None => return,
-            Some(Parting::Waiter(waiter)) => Message::Forget(waiter),
-            Some(Parting::Stream(stream, None)) => Message::Close { stream, lost: false },
-            Some(Parting::Stream(stream, Some(partings))) => {
-                Message::Close { stream, lost: !partings.are_said() }
-            }
+            Some(Owner::Waiter(waiter)) => Message::Forget(waiter),
+            Some(Owner::Stream(stream, None)) => Message::Close { stream, lost: false },
+            Some(Owner::Stream(stream, Some(notice))) => Message::Close { stream, lost: !notice.was_given() },
         };
-        // A hub that has stopped needs no farewell.
+        // A hub that has stopped needs no message.
         let _ = self.sender.send(message);
     }
 }

@@ -3,18 +3,17 @@
 //! A queue of our own instead of a channel: the hub must know what is not taken yet, and must be able to let go of it
 //! when it gives a stream up whose reader is stuck.
 
-use super::handle::Farewell;
+use super::handle::OnDrop;
 use crate::emulator::engine::command::Refusal;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Makes the two ends of a stream.
-pub(super) fn items(farewell: Farewell) -> (Outlet, Items) {
+pub(super) fn items(on_drop: OnDrop) -> (Outlet, Items) {
     let shared = Arc::new(Mutex::new(Queue::default()));
-    (Outlet(shared.clone()), Items { shared, farewell })
+    (Outlet(shared.clone()), Items { shared, on_drop })
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +82,7 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 #[derive(Debug)]
 pub struct Items {
     shared: Arc<Mutex<Queue>>,
-    farewell: Farewell,
+    on_drop: OnDrop,
 }
 
 impl Items {
@@ -105,7 +104,7 @@ impl Items {
             let report = std::mem::take(&mut queue.report);
             drop(queue);
             if report {
-                self.farewell.tell_drained();
+                self.on_drop.tell_drained();
             }
             return Poll::Ready(Ok(item));
         }
@@ -114,29 +113,5 @@ impl Items {
         }
         queue.reader = Some(cx.waker().clone());
         Poll::Pending
-    }
-}
-
-/// What a connection has said about its end, if it has said anything: a process that dies says nothing.
-#[derive(Debug, Default)]
-pub struct Partings {
-    connection: AtomicBool,
-    call: AtomicBool,
-}
-
-impl Partings {
-    /// The other end is about to close the connection in good order.
-    pub fn of_connection(&self) {
-        self.connection.store(true, Ordering::Relaxed);
-    }
-
-    /// The other end has just cancelled a call, or has not.
-    pub fn of_call(&self, cancelled: bool) {
-        self.call.store(cancelled, Ordering::Relaxed);
-    }
-
-    /// Whether a stream that ends now was ended by its worker.
-    pub(super) fn are_said(&self) -> bool {
-        self.connection.load(Ordering::Relaxed) || self.call.load(Ordering::Relaxed)
     }
 }

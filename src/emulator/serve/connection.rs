@@ -2,8 +2,9 @@
 
 use super::calls::Counted;
 use super::connections::{Connection, Leave, Patience};
-use super::heard::Heard;
+use super::socket::Observed;
 use crate::clock::Clock;
+use crate::emulator::dispatch::CloseNotice;
 use crate::emulator::keep_alive::{Coarse, KeepAlive};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -30,7 +31,7 @@ const OPENING: Duration = Duration::from_secs(20);
 const PATIENCE: Patience = Patience { opening: OPENING, idle: Duration::from_secs(60 * 60) };
 
 /// How long a client has to end a connection that is closed in good order.
-const FAREWELL: Duration = Duration::from_secs(10);
+const CLOSE_GRACE: Duration = Duration::from_secs(10);
 
 /// How much may be under way on a stream before it is acknowledged: loopback is fast, histories are long.
 const WINDOW: u32 = 8 << 20;
@@ -82,10 +83,11 @@ fn protocol(keep_alive: Option<KeepAlive>) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Serves `stream` until it ends, or is told to.
+/// Serves `stream` until it ends, or is told to. How its client closes it is kept in `notice`.
 pub(super) async fn serve<T, S, B>(
     stream: T,
     mut connection: Connection,
+    notice: Option<Arc<CloseNotice>>,
     service: S,
     keep_alive: Option<KeepAlive>,
     clock: Arc<dyn Clock>,
@@ -98,7 +100,7 @@ pub(super) async fn serve<T, S, B>(
     let activity = connection.activity().clone();
     // In a task of its own: this one runs for every frame, and polls no timer then.
     let watch = AbortOnDrop(tokio::spawn(connection.watch(PATIENCE, clock.clone())));
-    let io = TokioIo::new(Heard::new(stream, activity.clone()));
+    let io = TokioIo::new(Observed::new(stream, activity.clone(), notice));
     let mut served = pin!(builder.serve_connection(io, Counted::new(service, activity)));
     let ended = tokio::select! {
         biased;
@@ -115,7 +117,7 @@ pub(super) async fn serve<T, S, B>(
                 Leave::InGoodOrder => tokio::select! {
                     biased;
                     ended = served.as_mut() => ended,
-                    () = clock.sleep_until(clock.now().plus(FAREWELL)) => return,
+                    () = clock.sleep_until(clock.now().plus(CLOSE_GRACE)) => return,
                 },
             }
         }

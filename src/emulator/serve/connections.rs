@@ -55,7 +55,7 @@ pub(super) struct Activity {
     /// How many connections had been accepted when the last call began; 0 before the first.
     last_call: AtomicU64,
     /// Whether it has said enough to be a client: a call, or the beginning of HTTP/2.
-    heard: AtomicBool,
+    spoken: AtomicBool,
     shared: Arc<Shared>,
 }
 
@@ -97,7 +97,7 @@ impl Connections {
             calls: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
             last_call: AtomicU64::new(0),
-            heard: AtomicBool::new(false),
+            spoken: AtomicBool::new(false),
             shared: self.0.clone(),
         });
         let (leave, told) = oneshot::channel();
@@ -190,7 +190,7 @@ impl Connection {
         let (number, activity) = (self.number, self.activity.clone());
         async move {
             clock.sleep_until(clock.now().plus(patience.opening)).await;
-            if !activity.is_heard() {
+            if !activity.is_client() {
                 tracing::debug!("a connection is closed: its client has said nothing");
                 activity.shared.tell(number, Leave::Now);
                 return;
@@ -247,13 +247,13 @@ impl Activity {
     }
 
     /// Notes that the other end speaks HTTP/2.
-    pub(super) fn hear(&self) {
-        self.heard.store(true, Ordering::Relaxed);
+    pub(super) fn has_spoken(&self) {
+        self.spoken.store(true, Ordering::Relaxed);
     }
 
     /// Whether the other end has said anything that a client says.
-    pub(super) fn is_heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed) || self.begun() > 0
+    pub(super) fn is_client(&self) -> bool {
+        self.spoken.load(Ordering::Relaxed) || self.begun() > 0
     }
 }
 

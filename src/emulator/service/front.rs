@@ -7,7 +7,7 @@ use super::oversized::{self, Completion};
 use super::reading::Chunks;
 use super::streams::WorkItems;
 use super::{Service, elsewhere, status};
-use crate::emulator::dispatch::Partings;
+use crate::emulator::dispatch::CloseNotice;
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarServiceServer};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -32,8 +32,8 @@ struct Calls {
     service: Service,
     generated: TaskHubSidecarServiceServer<Service>,
     max_message: usize,
-    /// What the connection says about its end.
-    partings: Arc<Partings>,
+    /// Whether the client closes the connection in good order.
+    notice: Arc<CloseNotice>,
 }
 
 /// What a connection talks to.
@@ -55,19 +55,19 @@ where
 {
     pub(in crate::emulator) fn new(service: Service, health: H, max_message: usize, hint: &str) -> Self {
         let generated = generated(service.clone(), max_message);
-        let calls = Calls { service, generated, max_message, partings: Arc::default() };
+        let calls = Calls { service, generated, max_message, notice: Arc::default() };
         Self { calls, health, hint: hint.into() }
     }
 }
 
 impl<H: Clone> Front<H> {
-    /// The same for one more connection, with bounds of its own. It says about its end what `partings` keep.
-    pub(in crate::emulator) fn over(&self, partings: Arc<Partings>) -> Self {
+    /// The same for one more connection, with bounds of its own. `notice` keeps how its client closes it.
+    pub(in crate::emulator) fn over(&self, notice: Arc<CloseNotice>) -> Self {
         let admission = self.calls.service.admission.of_connection();
         let service = Service { admission, ..self.calls.service.clone() };
         let max_message = self.calls.max_message;
         let calls =
-            Calls { generated: generated(service.clone(), max_message), service, max_message, partings };
+            Calls { generated: generated(service.clone(), max_message), service, max_message, notice };
         Self { calls, ..self.clone() }
     }
 }
@@ -131,7 +131,7 @@ impl Calls {
     {
         match request.uri().path() {
             WORK_ITEMS => {
-                let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service, self.partings));
+                let (mut grpc, items) = (self.grpc(), ServeWorkItems(self.service, self.notice));
                 Box::pin(async move { status::correct_unread(grpc.server_streaming(items, request).await) })
             }
             HISTORY => {
@@ -171,7 +171,7 @@ fn not_grpc(hint: &str) -> Response<Body> {
 }
 
 #[derive(Clone)]
-struct ServeWorkItems(Service, Arc<Partings>);
+struct ServeWorkItems(Service, Arc<CloseNotice>);
 
 impl ServerStreamingService<wire::GetWorkItemsRequest> for ServeWorkItems {
     type Response = Bytes;

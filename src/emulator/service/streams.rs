@@ -2,7 +2,7 @@
 
 use super::metadata::Sdk;
 use super::{Service, metadata};
-use crate::emulator::dispatch::{Items, Partings};
+use crate::emulator::dispatch::{CloseNotice, Items};
 use crate::emulator::engine::command::Offer;
 use crate::wire;
 use bytes::Bytes;
@@ -44,7 +44,7 @@ impl Service {
         &self,
         headers: &HeaderMap,
         request: wire::GetWorkItemsRequest,
-        partings: Arc<Partings>,
+        notice: Arc<CloseNotice>,
     ) -> Result<WorkItems, Status> {
         let hub = self.hub_of(headers)?;
         let sdk = metadata::sdk(headers);
@@ -69,6 +69,6 @@ impl Service {
                     && filters.entities.is_empty())
             }),
         };
-        Ok(WorkItems { items: hub.open_over(offer, Some(partings))?, ended: false })
+        Ok(WorkItems { items: hub.open_over(offer, Some(notice))?, ended: false })
     }
 }

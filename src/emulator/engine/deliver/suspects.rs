@@ -3,8 +3,8 @@
 //! A worker that dies takes everything with it that it held, and says nothing about which of it was the cause. What is
 //! known is how long each item had been there, and what else was. So:
 //!
-//! - Only a connection that breaks without a word counts. A stream that its worker ends, or that ends with a farewell
-//!   of the connection, says that the worker was well.
+//! - Only a connection that breaks without a word counts. A stream that its worker cancels, or that ends after a
+//!   `GOAWAY`, says that the worker was well.
 //! - An item that has been with a worker for [`FRESH`] and let it live is not a suspect: what kills does so soon. All
 //!   others are, each time.
 //! - An item is *blamed* when there is no other to suspect: it was the only fresh one, or all that the worker held.

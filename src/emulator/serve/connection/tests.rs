@@ -37,7 +37,7 @@ async fn connected(service: Answers) -> (TcpStream, Arc<ManualClock>, JoinHandle
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let Admission::Room(connection) = Connections::at_most(1).admit() else { panic!("there is room") };
-    let served = tokio::spawn(serve(stream, connection, service, None, clock.clone()));
+    let served = tokio::spawn(serve(stream, connection, None, service, None, clock.clone()));
     sleeping(&clock, &served).await;
     (client, clock, served)
 }

@@ -1,6 +1,8 @@
-//! Notes whether a connection has begun to speak.
+//! Reads along on a connection: whether its client has begun to speak, and how it closes.
 
 use super::connections::Activity;
+use super::frames::Frames;
+use crate::emulator::dispatch::CloseNotice;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,22 +13,41 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Every request of HTTP/1.1 that is shorter than that has been read as a call by then.
 const OPENING: usize = 24 + 9;
 
-/// A connection's bytes, counted until they are enough for an opening.
+/// A socket whose incoming bytes are read along.
 #[derive(Debug)]
-pub(super) struct Heard<T> {
+pub(super) struct Observed<T> {
     inner: T,
-    /// How many bytes are missing.
+    /// How many bytes of the opening are missing.
     missing: usize,
     activity: Arc<Activity>,
+    /// Where it is kept how the client closes, on a port where that matters.
+    closing: Option<(Frames, Arc<CloseNotice>)>,
 }
 
-impl<T> Heard<T> {
-    pub(super) fn new(inner: T, activity: Arc<Activity>) -> Self {
-        Self { inner, missing: OPENING, activity }
+impl<T> Observed<T> {
+    pub(super) fn new(inner: T, activity: Arc<Activity>, notice: Option<Arc<CloseNotice>>) -> Self {
+        let closing = notice.map(|notice| (Frames::default(), notice));
+        Self { inner, missing: OPENING, activity, closing }
+    }
+
+    fn observe(&mut self, new: &[u8]) {
+        if self.missing > 0 {
+            self.missing = self.missing.saturating_sub(new.len());
+            if self.missing == 0 {
+                self.activity.has_spoken();
+            }
+        }
+        if let Some((frames, notice)) = &mut self.closing {
+            let found = frames.read(new);
+            if found.goaway {
+                notice.goaway();
+            }
+            notice.last_read(found.reset);
+        }
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for Observed<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -34,17 +55,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
-        if self.missing > 0 {
-            self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
-            if self.missing == 0 {
-                self.activity.hear();
-            }
+        let new = &buffer.filled()[before..];
+        // The end of the connection is a read of no bytes: a reset in the last bytes before it still counts.
+        if !new.is_empty() {
+            self.observe(new);
         }
         polled
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Observed<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
