@@ -74,7 +74,7 @@ async fn run(
             // Replies of many bytes are out: whoever asked decides what becomes of them before more are made.
             tokio::task::yield_now().await;
         }
-        let now = clock.now();
+        let (now, came) = (clock.now(), !batch.is_empty());
         stop |= batch.iter().any(|message| matches!(message, Message::Stop(_)));
         if let Err(fault) = hub.serve(&mut batch, now) {
             tracing::error!(%fault, "the hub stops: what it decided could not be stored");
@@ -83,7 +83,10 @@ async fn run(
         if stop && batch.is_empty() {
             break;
         }
-        busy_wait.extend_if_few(hub.under_way());
+        // A wake for a ping alone hands nothing out, and nothing follows it.
+        if came || hub.under_way() > 0 {
+            busy_wait.extend_if_few(hub.under_way());
+        }
         if now >= next_ping {
             next_ping = hub.ping(now, PING_AFTER);
         }

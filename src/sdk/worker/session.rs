@@ -156,7 +156,10 @@ impl Session {
     }
 
     fn hand_on(&self, item: wire::WorkItem, bytes: usize, quick: &mut Vec<Arc<RunningActivity>>) {
-        self.busy_wait.extend_if_few(self.in_flight.under_way());
+        // A ping brings no work, and nothing follows it.
+        if !matches!(item.request, Some(Request::HealthPing(_))) {
+            self.busy_wait.extend_if_few(self.in_flight.under_way());
+        }
         let token = item.completion_token;
         match item.request {
             Some(Request::ActivityRequest(request)) => {
