@@ -38,7 +38,7 @@ use deliver::unclaimed::Unclaimed;
 use deliver::waiters::Waiters;
 use deliver::worklist::{Work, Worklist};
 use entity::Entities;
-use notice::{Listening, Notice};
+use notice::{Item, Listening, Notice};
 use record::Record;
 use state::index::Index;
 use state::instance::Instance;
@@ -168,6 +168,7 @@ impl Engine {
             bytes: 0,
             work: Worklist::default(),
             orphans: BTreeMap::new(),
+            draining: BTreeMap::new(),
             stalled: BTreeMap::new(),
             suspects: Suspects::default(),
             unattended: BTreeSet::new(),
@@ -242,6 +243,7 @@ impl Engine {
             Command::OpenStream { stream, offer } => Ok(self.open_stream(stream, *offer)),
             Command::CloseStream { stream } => Ok(self.close_stream(stream, Departure::Orderly, now)),
             Command::LoseStream { stream } => Ok(self.close_stream(stream, Departure::Lost, now)),
+            Command::CancelStream { stream } => Ok(self.close_stream(stream, Departure::Cancelled, now)),
             Command::Drained { stream, bytes } => Ok(self.drained(stream, bytes, now)),
             Command::CompleteTurn(answer) => self.complete_turn(*answer, now),
             Command::CompleteActivity(answer) => self.complete_activity(*answer, now),

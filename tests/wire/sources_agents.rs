@@ -1,8 +1,9 @@
-//! Tells what single SDKs need that their headers or their answers give away (R79, R90 to R94).
+//! Tells what single SDKs need that their headers or their answers give away (R79, R90 to R95).
 
 use crate::builders::{call, child, complete, end_with, fail, failure, send, signal};
 use crate::fixture::{Hub, code};
-use crate::worker::kinds;
+use crate::proxy::Proxy;
+use crate::worker::{Activity, RawWorker, kinds};
 use taskhub::wire::work_item::Request as Work;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::{Code, Request};
@@ -123,4 +124,42 @@ async fn r94_a_python_worker_whose_limit_is_zero_gets_nothing_of_that_kind() {
     // Its semaphore of zero would let the activity wait for ever; another worker gets it.
     let mut other = hub.worker().await;
     other.activity().await.finish("1").await;
+}
+
+/// A worker that drains holds an activity and cancels its stream; another worker is connected. What it held.
+async fn drained(hub: &Hub, behind: &Hub, sdk: &str) -> (RawWorker, Activity) {
+    let request = agent(wire::GetWorkItemsRequest::default(), "x-user-agent", sdk);
+    let mut worker = RawWorker::connect(behind.clone(), request).await;
+    let id = hub.start("a", "Any").await;
+    worker.turn_of(&id).await.act([call(1, "Work", "1")]).await;
+    let held = worker.activity().await;
+    let mut other = hub.worker().await;
+    drop(worker);
+    assert!(other.is_idle().await, "what {sdk} still completes is handed to another worker");
+    (other, held)
+}
+
+#[tokio::test]
+async fn r95_what_a_javascript_or_python_worker_holds_that_cancels_its_stream_is_still_its_own() {
+    for sdk in ["durabletask-js/0.4.0", "durabletask-python/1.12.0"] {
+        let hub = Hub::fresh().await;
+        let (mut other, held) = drained(&hub, &hub, sdk).await;
+        held.finish("2").await;
+        let turn = other.turn().await;
+        assert_eq!(turn.kinds(), ["OrchestratorStarted", "TaskCompleted"]);
+        turn.finish("done").await;
+        assert!(other.is_idle().await, "the activity is run again");
+    }
+}
+
+#[tokio::test]
+async fn r95_what_it_holds_goes_to_another_worker_once_its_connection_has_ended() {
+    let hub = Hub::fresh().await;
+    let proxy = Proxy::to(&hub.endpoint).await;
+    let (mut other, held) = drained(&hub, &hub.at_address(&proxy.endpoint()), "durabletask-js/0.4.0").await;
+    proxy.cut();
+    let again = other.activity().await;
+    assert_eq!(again.request, held.request);
+    again.finish("2").await;
+    other.turn().await.finish("done").await;
 }

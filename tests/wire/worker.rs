@@ -16,7 +16,10 @@ pub(crate) struct RawWorker {
 }
 
 impl RawWorker {
-    pub(crate) async fn connect(hub: Hub, request: wire::GetWorkItemsRequest) -> Self {
+    pub(crate) async fn connect(
+        hub: Hub,
+        request: impl tonic::IntoRequest<wire::GetWorkItemsRequest>,
+    ) -> Self {
         let mut client = hub.client();
         let stream = tokio::time::timeout(PATIENCE, client.get_work_items(request)).await;
         let stream = stream.expect("headers come at once").expect("the stream opens").into_inner();

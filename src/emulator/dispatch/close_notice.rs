@@ -1,6 +1,21 @@
-//! Keeps whether the client of a connection closed in good order, or its process died.
+//! Tells a hub how the streams of a connection end: in good order, cancelled, or with their worker's process.
 
+use super::handle::Message;
+use crate::emulator::engine::command::StreamId;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// How a stream of work items ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Close {
+    /// In good order, or cancelled on a connection that has ended since.
+    Ended,
+    /// Its worker cancelled it, and the connection lives.
+    Cancelled,
+    /// The connection broke without notice.
+    Lost,
+}
 
 /// What a client has sent about the end of its connection. One that closes sends `GOAWAY` or cancels its calls; the
 /// system closes the socket of a process that died, and sends neither.
@@ -8,6 +23,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct CloseNotice {
     goaway: AtomicBool,
     reset: AtomicBool,
+    cancelled: Mutex<Cancelled>,
+}
+
+/// Streams whose workers may still complete what they hold.
+#[derive(Debug, Default)]
+struct Cancelled {
+    streams: Vec<(StreamId, UnboundedSender<Message>)>,
+    connection_ended: bool,
 }
 
 impl CloseNotice {
@@ -21,9 +44,36 @@ impl CloseNotice {
         self.reset.store(reset, Ordering::Relaxed);
     }
 
-    /// Whether a stream that ends now was ended by its client: the library above drops a cancelled stream before it
-    /// reads again.
-    pub(super) fn was_given(&self) -> bool {
-        self.goaway.load(Ordering::Relaxed) || self.reset.load(Ordering::Relaxed)
+    /// The connection has ended: nothing more comes over it.
+    pub fn connection_ended(&self) {
+        let mut cancelled = self.cancelled();
+        cancelled.connection_ended = true;
+        for (stream, hub) in cancelled.streams.drain(..) {
+            // A hub that has stopped needs no message.
+            let _ = hub.send(Message::Close { stream, how: Close::Ended });
+        }
+    }
+
+    /// Tells the hub that a stream has ended. The library above drops a cancelled stream before it reads again, so the
+    /// last read says whether it was cancelled.
+    pub(super) fn close(&self, stream: StreamId, hub: &UnboundedSender<Message>) {
+        // Held until the message is sent: the end of the connection must come to the hub after it.
+        let mut cancelled = self.cancelled();
+        let how = if self.goaway.load(Ordering::Relaxed) {
+            Close::Ended
+        } else if !self.reset.load(Ordering::Relaxed) {
+            Close::Lost
+        } else if cancelled.connection_ended {
+            Close::Ended
+        } else {
+            cancelled.streams.push((stream, hub.clone()));
+            Close::Cancelled
+        };
+        let _ = hub.send(Message::Close { stream, how });
+    }
+
+    fn cancelled(&self) -> MutexGuard<'_, Cancelled> {
+        // No code that could panic runs under this lock.
+        self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! Reaches a hub from anywhere.
 
-use super::close_notice::CloseNotice;
+use super::close_notice::{Close, CloseNotice};
 use super::items::{Items, Outlet, items};
 use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, Stats, StreamId, Until, WaiterId};
 use crate::model::InstanceId;
@@ -17,7 +17,7 @@ pub(super) enum Message {
     Wait { waiter: WaiterId, command: Command, answer: Answer },
     Open { stream: StreamId, offer: Box<Offer>, outlet: Outlet },
     Drained(StreamId),
-    Close { stream: StreamId, lost: bool },
+    Close { stream: StreamId, how: Close },
     Forget(WaiterId),
     Stop(oneshot::Sender<()>),
 }
@@ -187,8 +187,8 @@ impl Drop for OnDrop {
         let message = match self.of.take() {
             None => return,
             Some(Owner::Waiter(waiter)) => Message::Forget(waiter),
-            Some(Owner::Stream(stream, None)) => Message::Close { stream, lost: false },
-            Some(Owner::Stream(stream, Some(notice))) => Message::Close { stream, lost: !notice.was_given() },
+            Some(Owner::Stream(stream, None)) => Message::Close { stream, how: Close::Ended },
+            Some(Owner::Stream(stream, Some(notice))) => return notice.close(stream, &self.sender),
         };
         // A hub that has stopped needs no message.
         let _ = self.sender.send(message);

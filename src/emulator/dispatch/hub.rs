@@ -1,6 +1,7 @@
 //! Steps a hub: a batch of inputs in, what to do outside out.
 
 use super::capacity::{Capacity, Share};
+use super::close_notice::Close;
 use super::handle::Message;
 use super::items::Outlet;
 use super::log::Log;
@@ -123,10 +124,13 @@ impl Hub {
                     self.streams.insert(stream, Open { outlet, last: now });
                 }
                 Message::Drained(stream) => self.report(stream, now),
-                Message::Close { stream, lost } => {
+                Message::Close { stream, how } => {
                     self.streams.remove(&stream);
-                    let command =
-                        if lost { Command::LoseStream { stream } } else { Command::CloseStream { stream } };
+                    let command = match how {
+                        Close::Ended => Command::CloseStream { stream },
+                        Close::Cancelled => Command::CancelStream { stream },
+                        Close::Lost => Command::LoseStream { stream },
+                    };
                     drop(self.engine.handle(command, now));
                 }
                 Message::Forget(waiter) => {

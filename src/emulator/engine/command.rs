@@ -156,6 +156,13 @@ pub enum Command {
         /// Which stream.
         stream: StreamId,
     },
+    /// A worker has cancelled its stream, and its connection lives: it may still complete what it holds. Where it is one
+    /// that does so, others get that when it took too long, or with a [`Command::CloseStream`] once the connection has
+    /// ended.
+    CancelStream {
+        /// Which.
+        stream: StreamId,
+    },
     /// A worker has read so much of its stream since an [`Effect::Report`]. Answered with [`Reply::Done`], always.
     Drained {
         /// Which stream.
@@ -325,6 +332,8 @@ pub struct Offer {
     pub sticky: bool,
     /// Who it says it is.
     pub worker: Option<String>,
+    /// Whether it goes on completing what it holds after it has cancelled its stream.
+    pub drains: bool,
 }
 
 impl std::fmt::Display for Offer {

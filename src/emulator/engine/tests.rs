@@ -3,6 +3,7 @@
 mod delivery;
 mod fixture;
 mod gather;
+mod leaving;
 mod matching;
 mod notices;
 mod pages;

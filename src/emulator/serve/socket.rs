@@ -47,6 +47,14 @@ impl<T> Observed<T> {
     }
 }
 
+impl<T> Drop for Observed<T> {
+    fn drop(&mut self) {
+        if let Some((_, notice)) = &self.closing {
+            notice.connection_ended();
+        }
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Observed<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,

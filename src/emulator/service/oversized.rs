@@ -30,11 +30,11 @@ impl Completion {
     fn fields(self) -> &'static [u64] {
         match self {
             // instanceId and completionToken.
-            Self::Turn => &[text(1), text(4)],
+            Self::Turn => const { &[text(1), text(4)] },
             // instanceId, taskId and completionToken.
-            Self::Activity => &[text(1), number(2), text(5)],
+            Self::Activity => const { &[text(1), number(2), text(5)] },
             // completionToken.
-            Self::Batch => &[text(5)],
+            Self::Batch => const { &[text(5)] },
         }
     }
 }

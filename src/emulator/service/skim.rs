@@ -207,7 +207,7 @@ mod tests {
     use prost::Message as _;
 
     fn skim(message: &[u8], piece: usize) -> Result<Vec<u8>, Malformed> {
-        let mut skimmer = Skimmer::new(&[text(1), number(2), text(5)]);
+        let mut skimmer = Skimmer::new(const { &[text(1), number(2), text(5)] });
         for piece in message.chunks(piece) {
             skimmer.read(piece)?;
         }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_what_is_wanted_and_not_by_what_comes() {
-        let mut skimmer = Skimmer::new(&[text(1), number(2), text(5)]);
+        let mut skimmer = Skimmer::new(const { &[text(1), number(2), text(5)] });
         for number in 0..100_000_u32 {
             let again = wire::ActivityResponse {
                 instance_id: format!("{number}"),

@@ -62,6 +62,8 @@ impl Service {
                 .any(|capability| capability == wire::WorkerCapability::HistoryStreaming),
             sticky: metadata::sticky(headers),
             worker: metadata::worker(headers).or(named),
+            // Both cancel the stream to stop, and complete what they hold for up to 30 s (docs/clients).
+            drains: matches!(sdk, Sdk::Python | Sdk::JavaScript),
             // .NET sends the message always, and all three lists empty where it filters nothing (R48).
             filters: request.work_item_filters.filter(|filters| {
                 !(filters.orchestrations.is_empty()

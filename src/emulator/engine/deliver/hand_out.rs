@@ -31,6 +31,8 @@ pub(crate) enum Why {
 pub(crate) enum Departure {
     /// Its worker ended it, or said farewell to the connection.
     Orderly,
+    /// Its worker cancelled it and keeps the connection: some workers complete what they hold before they stop.
+    Cancelled,
     /// Its connection broke without a word: the worker may have died of what it held.
     Lost,
     /// The worker did not read it: it was given up.
@@ -66,14 +68,19 @@ impl Engine {
             if self.set_stage(&waiting.work, Stage::Resting, Stage::Ready) {
                 // Somebody of another name may have the id since this was put off.
                 waiting.class = self.class_of(&waiting.work).unwrap_or(waiting.class);
-                if self.suspects.are_with(&waiting.work) {
-                    self.suspects.waiting.push_back(waiting);
-                } else {
-                    self.work.push_front(waiting);
-                }
+                self.offer_first(waiting);
             } else {
                 self.suspects.clear(&waiting.work);
             }
+        }
+    }
+
+    /// Offers work before what was not out yet, or alone where it is under suspicion.
+    pub(super) fn offer_first(&mut self, waiting: Waiting) {
+        if self.suspects.are_with(&waiting.work) {
+            self.suspects.waiting.push_back(waiting);
+        } else {
+            self.work.push_front(waiting);
         }
     }
 
@@ -283,7 +290,7 @@ impl Engine {
             self.suspects.forgive_all();
         }
         self.note(Listening::Lives, || Notice::WorkerLeft { stream, worker, held: held.len() });
-        for lease in held.into_iter().rev() {
+        for lease in held.iter().copied().rev() {
             let Some(found) = self.leases.get_mut(lease) else { continue };
             found.stream = None;
             let Some((work, class)) = self.work_of(lease, Why::Lost) else {
@@ -295,6 +302,7 @@ impl Engine {
                     self.fail_lost(work, lease, times, now);
                     continue;
                 }
+                Verdict::Again(_) if drains => DRAIN,
                 Verdict::Again(rest) => rest.min(self.config.longest_rest).max(self.config.grace),
             };
             self.orphans.insert(work.clone(), lease);
@@ -306,6 +314,9 @@ impl Engine {
                 self.set_stage(&waiting.work, Stage::Out(lease), Stage::Resting);
                 self.work.put_off(now.plus(rest), waiting);
             }
+        }
+        if drains {
+            self.hold_for_draining(stream, held);
         }
         self.release_all_gathered(now);
         Reply::Done

@@ -39,7 +39,7 @@ impl Engine {
                 };
                 Some(Accused { fresh, blamed })
             }
-            Departure::Orderly | Departure::GivenUp => None,
+            Departure::Orderly | Departure::Cancelled | Departure::GivenUp => None,
         }
     }
 
