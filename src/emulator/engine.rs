@@ -38,7 +38,7 @@ use deliver::unclaimed::Unclaimed;
 use deliver::waiters::Waiters;
 use deliver::worklist::{Work, Worklist};
 use entity::Entities;
-use notice::{Item, Listening, Notice};
+use notice::{Listening, Notice};
 use record::Record;
 use state::index::Index;
 use state::instance::Instance;
@@ -129,6 +129,8 @@ pub struct Engine {
     leases: Leases,
     /// Leases whose stream has ended, by their work: the next to get it puts an end to them.
     orphans: BTreeMap<Work, deliver::lease::LeaseId>,
+    /// What streams held whose workers have cancelled them and still complete it.
+    draining: BTreeMap<StreamId, Vec<deliver::lease::LeaseId>>,
     /// Streams that get no more because their workers do not read, and when each is given up.
     stalled: BTreeMap<StreamId, Timestamp>,
     suspects: Suspects,

@@ -1,6 +1,7 @@
 //! Hands work to workers and answers to those who wait. Nothing here is durable.
 
 pub(crate) mod chunks;
+pub(crate) mod draining;
 pub(crate) mod expire;
 pub(crate) mod gather;
 pub(crate) mod hand_out;

@@ -1,5 +1,6 @@
 //! Hands ready work to streams, and takes back what they do not finish.
 
+use super::draining::DRAIN;
 use super::lease::{Found, Held, LeaseId};
 use super::suspects::Verdict;
 use super::turn::{activity_item, batch_item};
@@ -29,7 +30,7 @@ pub(crate) enum Why {
 /// How a stream came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Departure {
-    /// Its worker ended it, or said farewell to the connection.
+    /// Its worker ended it, or closed the connection in good order.
     Orderly,
     /// Its worker cancelled it and keeps the connection: some workers complete what they hold before they stop.
     Cancelled,
@@ -76,7 +77,7 @@ impl Engine {
     }
 
     /// Offers work before what was not out yet, or alone where it is under suspicion.
-    pub(super) fn offer_first(&mut self, waiting: Waiting) {
+    pub(crate) fn offer_first(&mut self, waiting: Waiting) {
         if self.suspects.are_with(&waiting.work) {
             self.suspects.waiting.push_back(waiting);
         } else {
@@ -278,8 +279,13 @@ impl Engine {
     /// A stream has ended: what it held is offered to others, before what was not out yet. An answer that still
     /// arrives counts until then.
     pub(crate) fn close_stream(&mut self, stream: StreamId, departure: Departure, now: Timestamp) -> Reply {
-        // One that was given up ends a second time when its connection lets go of it.
-        let Some(found) = self.streams.get(stream) else { return Reply::Done };
+        // One that was given up ends a second time when its connection lets go of it, and one that drains when its
+        // connection ends.
+        let Some(found) = self.streams.get(stream) else {
+            self.end_draining(stream);
+            return Reply::Done;
+        };
+        let drains = departure == Departure::Cancelled && found.offer.drains;
         let worker = found.offer.worker.clone();
         let held = self.streams.close(stream);
         self.note_broken(stream, worker.as_deref(), now);

@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Makes a warning where the log takes warnings.
-    pub(super) fn warn(&mut self, warning: impl FnOnce() -> Warning) {
+    pub(crate) fn warn(&mut self, warning: impl FnOnce() -> Warning) {
         self.note(Listening::Warnings, || Notice::Warning(warning()));
     }
 

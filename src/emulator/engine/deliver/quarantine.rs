@@ -7,7 +7,7 @@ use super::worklist::{Waiting, Work};
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{StreamId, WorkKind};
 use crate::emulator::engine::entity::Decision;
-use crate::emulator::engine::notice::{Item, Warning};
+use crate::emulator::engine::notice::Warning;
 use crate::emulator::engine::record::{Record, Settles};
 use crate::emulator::engine::state::instance::{End, Stage};
 use crate::model::{Kind, Status, Timestamp, event, failure};

@@ -3,7 +3,7 @@
 use super::worklist::Class;
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Offer, WorkKind};
-use crate::emulator::engine::notice::{Item, Listening, Notice, Warning};
+use crate::emulator::engine::notice::{Listening, Notice, Warning};
 use crate::model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,19 +1,19 @@
 //! Holds back what a worker has in hand that cancelled its stream in order to stop, and still completes it.
 
-use super::Engine;
-use super::command::StreamId;
-use super::instance::Stage;
 use super::lease::LeaseId;
 use super::worklist::Waiting;
+use crate::emulator::engine::Engine;
+use crate::emulator::engine::command::StreamId;
+use crate::emulator::engine::state::instance::Stage;
 use std::time::Duration;
 
 /// How long the workers that drain do so: JavaScript's and Python's both give up after this time. Work that is not
 /// completed by then goes to others, and sooner where the worker's connection ends.
-pub(super) const DRAIN: Duration = Duration::from_secs(30);
+pub(crate) const DRAIN: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// Remembers what a stream held whose worker drains.
-    pub(super) fn hold_for_draining(&mut self, stream: StreamId, held: Vec<LeaseId>) {
+    pub(crate) fn hold_for_draining(&mut self, stream: StreamId, held: Vec<LeaseId>) {
         // A worker may cancel streams for as long as its connection lives; what it has completed since is let go here.
         let leases = &self.leases;
         self.draining.retain(|_, held| held.iter().any(|lease| leases.is_live(*lease)));
@@ -23,7 +23,7 @@ impl Engine {
     }
 
     /// The connection of a worker that drains has ended: others get what it has not completed.
-    pub(super) fn end_draining(&mut self, stream: StreamId) {
+    pub(crate) fn end_draining(&mut self, stream: StreamId) {
         for lease in self.draining.remove(&stream).unwrap_or_default().into_iter().rev() {
             let Some(work) = self.leases.get(lease).map(|lease| lease.held.work()) else { continue };
             if self.orphans.get(&work) != Some(&lease) {
