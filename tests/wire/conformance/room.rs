@@ -1,13 +1,23 @@
 //! Holds a scheduler to what it sends: nothing that a client with gRPC's usual limit would refuse (R86 to R89).
 
-use crate::builders::complete;
-use crate::fixture::Hub;
-use crate::worker::{RawWorker, Turn};
+use super::builders::complete;
+use super::fixture::Hub;
+use super::worker::{RawWorker, Turn};
+use super::{Case, Need, case};
 use prost::Message as _;
 use std::sync::Arc;
-use taskhub::emulator::Emulator;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tokio::sync::Notify;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("R86", "New events have room beside a long history", new_events_have_room_beside_a_long_history),
+        case("R87", "A history that its worker cannot take fails the instance by name, and others go on", a_history_that_its_worker_cannot_take_fails_the_instance_by_name_and_others_go_on).differs("not documented for the service; the turn could never arrive, and would be sent again without end"),
+        case("R87", "A termination ends an instance whose history no worker can take", a_termination_ends_an_instance_whose_history_no_worker_can_take),
+        case("R88", "A history that is too long for one worker waits for a worker that streams histories", a_history_that_is_too_long_for_one_worker_waits_for_a_worker_that_streams_histories),
+        case("R89", "Other calls are answered while a giant message is read", other_calls_are_answered_while_a_giant_message_is_read).needs(&[Need::NoServiceLimits]),
+    ]
+}
 
 /// What gRPC clients take unless they are told otherwise, in bytes.
 const MESSAGE: usize = 4 << 20;
@@ -34,9 +44,7 @@ async fn with_past(hub: &Hub, worker: &mut RawWorker, id: &str, events: usize) -
     turn
 }
 
-#[tokio::test]
-async fn r86_new_events_have_room_beside_a_long_past() {
-    let hub = Hub::fresh().await;
+async fn new_events_have_room_beside_a_long_history(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = with_past(&hub, &mut worker, &id, 32).await;
@@ -52,9 +60,7 @@ async fn r86_new_events_have_room_beside_a_long_past() {
     assert_eq!(hub.ended(&id).await.output.as_deref(), Some("done"));
 }
 
-#[tokio::test]
-async fn r87_a_past_that_its_worker_cannot_take_fails_the_instance_by_name_and_others_go_on() {
-    let hub = Hub::fresh().await;
+async fn a_history_that_its_worker_cannot_take_fails_the_instance_by_name_and_others_go_on(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = with_past(&hub, &mut worker, &id, 40).await;
@@ -84,9 +90,7 @@ async fn r87_a_past_that_its_worker_cannot_take_fails_the_instance_by_name_and_o
     assert_eq!(hub.ended(&other).await.output.as_deref(), Some("done"));
 }
 
-#[tokio::test]
-async fn r87_a_termination_ends_an_instance_whose_past_no_worker_can_take() {
-    let hub = Hub::fresh().await;
+async fn a_termination_ends_an_instance_whose_history_no_worker_can_take(hub: Hub) {
     let mut worker = hub.worker().await;
     let large = "x".repeat(100_000);
     // Where a worker is there, and cannot take the turn.
@@ -107,9 +111,7 @@ async fn r87_a_termination_ends_an_instance_whose_past_no_worker_can_take() {
     assert_eq!((ended.orchestration_status(), ended.output.as_deref()), (Is::Terminated, Some("enough")));
 }
 
-#[tokio::test]
-async fn r88_a_past_that_is_too_long_for_one_worker_waits_for_one_that_streams_histories() {
-    let hub = Hub::fresh().await;
+async fn a_history_that_is_too_long_for_one_worker_waits_for_a_worker_that_streams_histories(hub: Hub) {
     let one = wire::GetWorkItemsRequest { max_concurrent_orchestration_work_items: 1, ..streams() };
     let mut fetching = hub.worker_with(one).await;
     let id = hub.start("a", "Any").await;
@@ -131,11 +133,8 @@ async fn r88_a_past_that_is_too_long_for_one_worker_waits_for_one_that_streams_h
     assert_eq!(hub.ended(&id).await.output.as_deref(), Some("done"));
 }
 
-#[tokio::test]
-async fn r89_while_a_giant_message_is_read_others_are_served() {
+async fn other_calls_are_answered_while_a_giant_message_is_read(hub: Hub) {
     // Without limits, so that the giant is read at all: 600,000 tags, which are then too many.
-    let emulator = Emulator::builder().service_limits(false).start().await.expect("the emulator starts");
-    let hub = Hub::on(emulator);
     let giant = wire::CreateInstanceRequest {
         instance_id: "giant".into(),
         name: "Any".into(),
@@ -148,7 +147,7 @@ async fn r89_while_a_giant_message_is_read_others_are_served() {
     let (rest, sent) = (message.split_off(message.len() - 1), Arc::new(Notify::new()));
     // All of it is sent but the last byte; then that one, and from then on the emulator has it to read.
     let (answer, gate) =
-        (crate::bare::post(&hub.endpoint, "StartInstance", message, rest, sent.clone()), sent);
+        (super::bare::post(&hub.endpoint, "StartInstance", message, rest, sent.clone()), sent);
     let mut client = hub.client();
     let reading = async {
         client.hello(()).await.expect("the hub answers");

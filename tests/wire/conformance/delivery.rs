@@ -1,28 +1,93 @@
-//! Tells what becomes of work that does not come back: unread streams, silent connections, held items, poison, and instances without a worker (G35 to G41).
+//! Tells what becomes of work that does not come back (G35 to G41): unread streams, silent connections, held items,
+//! activities that kill their workers, and instances without a worker.
 
-use crate::builders::{call, complete};
-use crate::fixture::{Hub, PATIENCE, code, eventually};
-use crate::proxy::Proxy;
-use crate::worker::kinds;
-use std::sync::Arc;
+use super::builders::{call, complete};
+use super::fixture::{Hub, PATIENCE, code, eventually};
+use super::proxy::Proxy;
+use super::worker::kinds;
+use super::{Case, Need, case};
 use std::time::Duration;
-use taskhub::clock::ManualClock;
-use taskhub::emulator::{Emulator, EmulatorBuilder};
-use taskhub::model::Timestamp;
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::{self, OrchestrationStatus};
 use tonic::Code;
 
-/// A hub of an emulator of its own; another endpoint cannot be told how long to wait.
-async fn hub(builder: EmulatorBuilder) -> Hub {
-    Hub::on(builder.start().await.expect("the emulator starts"))
-}
-
-/// A clock that stands still, and a hub that goes by it.
-async fn at_rest(change: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> (Hub, Arc<ManualClock>) {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
-    let builder = Emulator::builder().clock(clock.clone());
-    (hub(change(builder)).await, clock)
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "G35",
+            "A stream that is not read gets a few mebibytes, and a healthy stream the rest",
+            a_stream_that_is_not_read_gets_a_few_mebibytes_and_a_healthy_stream_the_rest,
+        )
+        .needs(&[Need::StillClock, Need::Figures]),
+        case(
+            "G35",
+            "A stream that stays unread is ended with UNAVAILABLE, and its work is handed out again",
+            a_stream_that_stays_unread_is_ended_with_unavailable_and_its_work_is_handed_out_again,
+        )
+        .needs(&[Need::StillClock, Need::Figures])
+        .differs(
+            "not documented; ours gives a stream up whose worker takes nothing from it for 30 s, by a switch",
+        ),
+        case(
+            "G36",
+            "A worker behind a connection that went silent loses its work to another",
+            a_worker_behind_a_connection_that_went_silent_loses_its_work_to_another,
+        )
+        .needs(&[Need::WorkerTimeout(Some(3))])
+        .differs(
+            "not documented after how long; ours asks with HTTP/2 pings and waits 20 to 30 s, by a switch",
+        ),
+        case(
+            "G37",
+            "A worker that states no limit gets no more than the hub's own limit",
+            a_worker_that_states_no_limit_gets_no_more_than_the_hubs_own_limit,
+        )
+        .needs(&[Need::UnstatedLimit(5)]),
+        case(
+            "G38",
+            "A turn that is held for too long goes to another stream first",
+            a_turn_that_is_held_for_too_long_goes_to_another_stream_first,
+        )
+        .needs(&[Need::StillClock, Need::TurnLease(60)])
+        .differs(
+            "the service ties a lease to the connection; ours ends a turn's after 5 minutes, by a switch",
+        ),
+        case("G38", "An activity may be held for days", an_activity_may_be_held_for_days)
+            .needs(&[Need::StillClock, Need::WorkerTimeout(None)]),
+        case(
+            "G38",
+            "An activity that is held for longer than its lease goes to another stream",
+            an_activity_that_is_held_for_longer_than_its_lease_goes_to_another_stream,
+        )
+        .needs(&[Need::StillClock, Need::WorkerTimeout(None), Need::ActivityLease(60)]),
+        case(
+            "G39",
+            "An activity that kills its workers fails, and work beside it does not",
+            an_activity_that_kills_its_workers_fails_and_work_beside_it_does_not,
+        )
+        .needs(&[Need::Figures, Need::WorkerLosses(2)])
+        .differs("the service is not known to count; ours fails what ten workers died of, by a switch"),
+        case(
+            "G39",
+            "Workers that end their streams lose nothing, however often",
+            workers_that_end_their_streams_lose_nothing_however_often,
+        )
+        .needs(&[Need::WorkerLosses(1)]),
+        case(
+            "G40",
+            "A termination without a worker waits for one and then takes effect by itself",
+            a_termination_without_a_worker_waits_for_one_and_then_takes_effect_by_itself,
+        )
+        .needs(&[Need::StillClock, Need::Figures])
+        .differs("the service waits for a worker; ours waits 5 s for one, by a switch"),
+        case(
+            "G41",
+            "Suspend and resume take effect without a worker, and a later worker hears of both",
+            suspend_and_resume_take_effect_without_a_worker_and_a_later_worker_hears_of_both,
+        )
+        .needs(&[Need::StillClock, Need::Figures])
+        .differs("the service waits for a worker; ours waits 5 s for one, by a switch"),
+    ]
 }
 
 /// Starts forty instances whose turns have most of a mebibyte each.
@@ -38,9 +103,7 @@ async fn start_forty(hub: &Hub) {
     }
 }
 
-#[tokio::test]
-async fn g35_a_stream_that_is_not_read_gets_a_few_mebibytes_and_a_healthy_one_the_rest() {
-    let (hub, _clock) = at_rest(|builder| builder).await;
+async fn a_stream_that_is_not_read_gets_a_few_mebibytes_and_a_healthy_stream_the_rest(hub: Hub) {
     let unread = hub.worker().await;
     let mut healthy = hub.worker().await;
     start_forty(&hub).await;
@@ -53,16 +116,13 @@ async fn g35_a_stream_that_is_not_read_gets_a_few_mebibytes_and_a_healthy_one_th
     }
 }
 
-#[tokio::test]
-async fn g35_a_stream_that_stays_unread_is_given_up_with_unavailable_and_its_work_handed_out_again() {
-    let (hub, clock) = at_rest(|builder| builder).await;
+async fn a_stream_that_stays_unread_is_ended_with_unavailable_and_its_work_is_handed_out_again(hub: Hub) {
     let mut unread = hub.worker().await;
     start_forty(&hub).await;
-    let held = hub.stats().await.workers[0].active[0];
+    let held = hub.turns_held().await[0];
     assert!((1..20).contains(&held), "it holds {held} of forty");
-    clock.advance(Duration::from_secs(31));
-    eventually("the stream is given up", || async { hub.stats().await.workers.is_empty().then_some(()) })
-        .await;
+    hub.advance(Duration::from_secs(31));
+    hub.without_workers().await;
     let mut heir = hub.worker().await;
     for _ in 0..40 {
         heir.turn().await.finish("done").await;
@@ -79,9 +139,7 @@ async fn g35_a_stream_that_stays_unread_is_given_up_with_unavailable_and_its_wor
     }
 }
 
-#[tokio::test]
-async fn g36_a_worker_behind_a_connection_that_went_silent_loses_its_work_to_another() {
-    let hub = hub(Emulator::builder().worker_timeout(Duration::from_secs(3))).await;
+async fn a_worker_behind_a_connection_that_went_silent_loses_its_work_to_another(hub: Hub) {
     let proxy = Proxy::to(&hub.endpoint).await;
     let mut lost = hub.at_address(&proxy.endpoint()).worker().await;
     let id = hub.start("a", "Any").await;
@@ -99,9 +157,7 @@ async fn g36_a_worker_behind_a_connection_that_went_silent_loses_its_work_to_ano
     assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }
 
-#[tokio::test]
-async fn g37_a_worker_that_states_no_limit_gets_no_more_than_the_hubs_own() {
-    let hub = hub(Emulator::builder().unstated_limit(5)).await;
+async fn a_worker_that_states_no_limit_gets_no_more_than_the_hubs_own_limit(hub: Hub) {
     let mut hoarder = hub.worker().await;
     let id = hub.start("a", "Any").await;
     hoarder.turn_of(&id).await.act((1..=12).map(|task| call(task, "Work", "1"))).await;
@@ -118,14 +174,12 @@ async fn g37_a_worker_that_states_no_limit_gets_no_more_than_the_hubs_own() {
     other.activity().await;
 }
 
-#[tokio::test]
-async fn g38_a_turn_that_is_held_for_too_long_goes_to_another_stream_first() {
-    let (hub, clock) = at_rest(|builder| builder.turn_lease(Duration::from_secs(60))).await;
+async fn a_turn_that_is_held_for_too_long_goes_to_another_stream_first(hub: Hub) {
     let mut holder = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let held = holder.turn_of(&id).await;
     let mut heir = hub.worker().await;
-    clock.advance(Duration::from_secs(61));
+    hub.advance(Duration::from_secs(61));
     let turn = heir.turn_of(&id).await;
     assert_eq!((turn.execution(), turn.kinds()), (held.execution(), held.kinds()));
     let late = held.send(held.answer(vec![complete(1, "late")])).await;
@@ -134,28 +188,28 @@ async fn g38_a_turn_that_is_held_for_too_long_goes_to_another_stream_first() {
     assert_eq!(hub.ended(&id).await.output, Some("in time".into()));
 }
 
-#[tokio::test]
-async fn g38_an_activity_may_be_held_for_days_unless_the_hub_says_otherwise() {
-    for (lease, comes_again) in [(None, false), (Some(Duration::from_secs(60)), true)] {
-        let (hub, clock) = at_rest(|builder| builder.activity_lease(lease).worker_timeout(None)).await;
-        let mut holder = hub.worker().await;
-        let id = hub.start("a", "Any").await;
-        holder.turn_of(&id).await.act([call(1, "Work", "1")]).await;
-        let activity = holder.activity().await;
-        let mut heir = hub.worker().await;
-        clock.advance(Duration::from_secs(3 * 24 * 3_600));
-        assert_eq!(!heir.is_idle().await, comes_again);
-        let late = activity.try_finish("late").await;
-        assert_eq!(
-            late.map_err(|status| status.code()),
-            if comes_again { Err(Code::NotFound) } else { Ok(()) }
-        );
-    }
+/// Leaves an activity with a worker for three days; whether it came to another, and how the late answer was taken.
+async fn held_for_days(hub: &Hub) -> (bool, Result<(), Code>) {
+    let mut holder = hub.worker().await;
+    let id = hub.start("a", "Any").await;
+    holder.turn_of(&id).await.act([call(1, "Work", "1")]).await;
+    let activity = holder.activity().await;
+    let mut other = hub.worker().await;
+    hub.advance(Duration::from_secs(3 * 24 * 3_600));
+    let comes_again = !other.is_idle().await;
+    let late = activity.try_finish("late").await;
+    (comes_again, late.map_err(|status| status.code()))
 }
 
-#[tokio::test]
-async fn g39_an_activity_that_kills_its_workers_fails_and_work_beside_it_does_not() {
-    let hub = hub(Emulator::builder().max_worker_losses(2)).await;
+async fn an_activity_may_be_held_for_days(hub: Hub) {
+    assert_eq!(held_for_days(&hub).await, (false, Ok(())));
+}
+
+async fn an_activity_that_is_held_for_longer_than_its_lease_goes_to_another_stream(hub: Hub) {
+    assert_eq!(held_for_days(&hub).await, (true, Err(Code::NotFound)));
+}
+
+async fn an_activity_that_kills_its_workers_fails_and_work_beside_it_does_not(hub: Hub) {
     let id = hub.start("a", "Any").await;
     let mut worker = hub.worker().await;
     let poison = call(1, "Poison", "1");
@@ -188,8 +242,7 @@ async fn g39_an_activity_that_kills_its_workers_fails_and_work_beside_it_does_no
         deaths += 1;
         assert!(deaths <= 4, "it has killed {deaths} workers");
         proxy.cut();
-        eventually("the hub has seen it", || async { hub.stats().await.workers.is_empty().then_some(()) })
-            .await;
+        hub.without_workers().await;
     };
     assert_eq!((failure.error_type.as_str(), failure.is_non_retriable), ("WorkerLost", true));
     assert!(failure.error_message.contains("--max-worker-losses"), "{failure:?}");
@@ -197,9 +250,7 @@ async fn g39_an_activity_that_kills_its_workers_fails_and_work_beside_it_does_no
     assert!(kinds(&done).contains(&"TaskCompleted"), "{:?}", kinds(&done));
 }
 
-#[tokio::test]
-async fn g39_workers_that_end_their_streams_lose_nothing_however_often() {
-    let hub = hub(Emulator::builder().max_worker_losses(1)).await;
+async fn workers_that_end_their_streams_lose_nothing_however_often(hub: Hub) {
     let id = hub.start("a", "Any").await;
     for _ in 0..10 {
         let mut worker = hub.worker().await;
@@ -217,18 +268,16 @@ async fn left_alone(hub: &Hub) -> String {
     let id = hub.start("a", "Any").await;
     worker.turn_of(&id).await.act([call(1, "Work", "1")]).await;
     drop(worker);
-    eventually("the worker has left", || async { hub.stats().await.workers.is_empty().then_some(()) }).await;
+    hub.without_workers().await;
     id
 }
 
-#[tokio::test]
-async fn g40_without_a_worker_a_terminate_waits_for_one_and_then_takes_effect_by_itself() {
-    let (hub, clock) = at_rest(|builder| builder).await;
+async fn a_termination_without_a_worker_waits_for_one_and_then_takes_effect_by_itself(hub: Hub) {
     let id = left_alone(&hub).await;
     hub.terminate(&id, "stopped").await;
-    clock.advance(Duration::from_secs(4));
+    hub.advance(Duration::from_secs(4));
     assert_eq!(hub.status(&id).await, OrchestrationStatus::Running, "a worker may still come");
-    clock.advance(Duration::from_secs(1));
+    hub.advance(Duration::from_secs(1));
     let state = hub.ended(&id).await;
     assert_eq!(state.orchestration_status(), OrchestrationStatus::Terminated);
     assert_eq!(state.output, Some("stopped".into()));
@@ -236,9 +285,7 @@ async fn g40_without_a_worker_a_terminate_waits_for_one_and_then_takes_effect_by
     assert!(hub.state(&id).await.is_none());
 }
 
-#[tokio::test]
-async fn g41_without_a_worker_suspend_and_resume_take_effect_and_a_later_worker_hears_of_both() {
-    let (hub, clock) = at_rest(|builder| builder).await;
+async fn suspend_and_resume_take_effect_without_a_worker_and_a_later_worker_hears_of_both(hub: Hub) {
     let id = left_alone(&hub).await;
     for (suspended, wanted) in [(true, OrchestrationStatus::Suspended), (false, OrchestrationStatus::Running)]
     {
@@ -247,7 +294,7 @@ async fn g41_without_a_worker_suspend_and_resume_take_effect_and_a_later_worker_
         } else {
             hub.resume(&id).await;
         }
-        clock.advance(Duration::from_secs(5));
+        hub.advance(Duration::from_secs(5));
         eventually("the status follows", || async { (hub.status(&id).await == wanted).then_some(()) }).await;
     }
     let mut worker = hub.worker().await;

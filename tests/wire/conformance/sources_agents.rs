@@ -1,12 +1,27 @@
 //! Tells what single SDKs need that their headers or their answers give away (R79, R90 to R95).
 
-use crate::builders::{call, child, complete, end_with, fail, failure, send, signal};
-use crate::fixture::{Hub, code};
-use crate::proxy::Proxy;
-use crate::worker::{Activity, RawWorker, kinds};
+use super::builders::{call, child, complete, end_with, fail, failure, send, signal};
+use super::fixture::{Hub, code};
+use super::proxy::Proxy;
+use super::worker::{Activity, RawWorker, kinds};
+use super::{Case, case};
 use taskhub::wire::work_item::Request as Work;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::{Code, Request};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("R79", "A Java worker's late completion is answered OK", a_java_workers_late_completion_is_answered_ok).differs("the service answers NOT_FOUND to every SDK; Java's worker would leave a stream behind that swallows work"),
+        case("R90", "Of two completions the one of the lowest id counts", of_two_completions_the_one_of_the_lowest_id_counts),
+        case("R91", "A terminated instance's output is what the client gave, and absent where it gave none", a_terminated_instances_output_is_what_the_client_gave_and_absent_where_it_gave_none),
+        case("R92", "A failing turn does not repeat what its history has", a_failing_turn_does_not_repeat_what_its_history_has),
+        case("R93", "A Go worker that states nothing gets no entity items, because it answers none", a_go_worker_that_states_nothing_gets_no_entity_items_because_it_answers_none),
+        case("R94", "A Python worker whose limit is zero gets nothing of that kind", a_python_worker_whose_limit_is_zero_gets_nothing_of_that_kind),
+        case("R95", "A JavaScript worker that cancels its stream completes what it holds", a_javascript_worker_that_cancels_its_stream_completes_what_it_holds).differs("not documented; ours waits for as long as the connection lives, 30 s at most, and for no other SDK's worker"),
+        case("R95", "A Python worker that cancels its stream completes what it holds", a_python_worker_that_cancels_its_stream_completes_what_it_holds),
+        case("R95", "What a worker that cancelled its stream holds goes to another once its connection has ended", what_a_worker_that_cancelled_its_stream_holds_goes_to_another_once_its_connection_has_ended),
+    ]
+}
 
 fn agent<T>(message: T, name: &'static str, value: &str) -> Request<T> {
     let mut request = Request::new(message);
@@ -14,9 +29,7 @@ fn agent<T>(message: T, name: &'static str, value: &str) -> Request<T> {
     request
 }
 
-#[tokio::test]
-async fn r79_a_java_workers_late_completion_is_answered_ok() {
-    let hub = Hub::fresh().await;
+async fn a_java_workers_late_completion_is_answered_ok(hub: Hub) {
     let late = || wire::ActivityResponse { completion_token: "gone:1".into(), ..Default::default() };
     assert_eq!(code(hub.client().complete_activity_task(late()).await), Code::NotFound);
     // It would open a second stream for any refusal, and never read the first one again.
@@ -27,9 +40,7 @@ async fn r79_a_java_workers_late_completion_is_answered_ok() {
     hub.client().complete_orchestrator_task(java).await.expect("a late answer is taken");
 }
 
-#[tokio::test]
-async fn r90_of_two_completions_the_one_of_the_lowest_id_counts() {
-    let hub = Hub::fresh().await;
+async fn of_two_completions_the_one_of_the_lowest_id_counts(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     // Go's actions come in random order.
@@ -38,9 +49,7 @@ async fn r90_of_two_completions_the_one_of_the_lowest_id_counts() {
     assert_eq!((state.orchestration_status(), state.output), (Is::Completed, Some("first".into())));
 }
 
-#[tokio::test]
-async fn r91_a_terminated_instances_output_is_what_the_client_gave_and_absent_where_it_gave_none() {
-    let hub = Hub::fresh().await;
+async fn a_terminated_instances_output_is_what_the_client_gave_and_absent_where_it_gave_none(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -57,9 +66,7 @@ async fn r91_a_terminated_instances_output_is_what_the_client_gave_and_absent_wh
     assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, None));
 }
 
-#[tokio::test]
-async fn r92_a_failing_turn_does_not_do_again_what_its_history_has() {
-    let hub = Hub::fresh().await;
+async fn a_failing_turn_does_not_repeat_what_its_history_has(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, other) = (hub.start("a", "Any").await, hub.start("other", "Other").await);
     let (born, entity) = (hub.id("born"), hub.entity("counter", "a"));
@@ -90,9 +97,7 @@ async fn r92_a_failing_turn_does_not_do_again_what_its_history_has() {
     assert_eq!(sent, 2);
 }
 
-#[tokio::test]
-async fn r93_a_go_worker_that_states_nothing_gets_no_entity_items_as_it_answers_none() {
-    let hub = Hub::fresh().await;
+async fn a_go_worker_that_states_nothing_gets_no_entity_items_because_it_answers_none(hub: Hub) {
     let request = agent(wire::GetWorkItemsRequest::default(), "user-agent", "grpc-go/1.56.0");
     let mut client = hub.patient_client().await;
     let mut go = client.get_work_items(request).await.expect("the stream opens").into_inner();
@@ -104,9 +109,7 @@ async fn r93_a_go_worker_that_states_nothing_gets_no_entity_items_as_it_answers_
     worker.batch().await.finish(Some("1")).await;
 }
 
-#[tokio::test]
-async fn r94_a_python_worker_whose_limit_is_zero_gets_nothing_of_that_kind() {
-    let hub = Hub::fresh().await;
+async fn a_python_worker_whose_limit_is_zero_gets_nothing_of_that_kind(hub: Hub) {
     let request =
         wire::GetWorkItemsRequest { max_concurrent_orchestration_work_items: 10, ..Default::default() };
     let request = agent(request, "x-user-agent", "durabletask-python/1.12.0");
@@ -139,22 +142,27 @@ async fn drained(hub: &Hub, behind: &Hub, sdk: &str) -> (RawWorker, Activity) {
     (other, held)
 }
 
-#[tokio::test]
-async fn r95_what_a_javascript_or_python_worker_holds_that_cancels_its_stream_is_still_its_own() {
-    for sdk in ["durabletask-js/0.4.0", "durabletask-python/1.12.0"] {
-        let hub = Hub::fresh().await;
-        let (mut other, held) = drained(&hub, &hub, sdk).await;
-        held.finish("2").await;
-        let turn = other.turn().await;
-        assert_eq!(turn.kinds(), ["OrchestratorStarted", "TaskCompleted"]);
-        turn.finish("done").await;
-        assert!(other.is_idle().await, "the activity is run again");
-    }
+/// The worker completes what it held; nobody runs it again.
+async fn drains(hub: &Hub, sdk: &str) {
+    let (mut other, held) = drained(hub, hub, sdk).await;
+    held.finish("2").await;
+    let turn = other.turn().await;
+    assert_eq!(turn.kinds(), ["OrchestratorStarted", "TaskCompleted"]);
+    turn.finish("done").await;
+    assert!(other.is_idle().await, "the activity is run again");
 }
 
-#[tokio::test]
-async fn r95_what_it_holds_goes_to_another_worker_once_its_connection_has_ended() {
-    let hub = Hub::fresh().await;
+async fn a_javascript_worker_that_cancels_its_stream_completes_what_it_holds(hub: Hub) {
+    drains(&hub, "durabletask-js/0.4.0").await;
+}
+
+async fn a_python_worker_that_cancels_its_stream_completes_what_it_holds(hub: Hub) {
+    drains(&hub, "durabletask-python/1.12.0").await;
+}
+
+async fn what_a_worker_that_cancelled_its_stream_holds_goes_to_another_once_its_connection_has_ended(
+    hub: Hub,
+) {
     let proxy = Proxy::to(&hub.endpoint).await;
     let (mut other, held) = drained(&hub, &hub.at_address(&proxy.endpoint()), "durabletask-js/0.4.0").await;
     proxy.cut();

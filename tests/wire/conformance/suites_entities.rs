@@ -1,14 +1,90 @@
 //! Tells what the official suites ask of entities (R50 to R59).
 
-use crate::builders::{REQUEST, ask, complete, failure, later, lock, now, order, unlock};
-use crate::clients;
-use crate::fixture::{Hub, code, refusal};
-use crate::worker::RawWorker;
+use super::builders::{REQUEST, ask, complete, failure, later, lock, now, order, unlock};
+use super::clients;
+use super::fixture::{Hub, code, refusal};
+use super::worker::RawWorker;
+use super::{Case, case};
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::operation_action::OperationActionType;
 use taskhub::wire::operation_result::ResultType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::Code;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "R50",
+            "An entity has one batch at a time, and its operations keep their order",
+            an_entity_has_one_batch_at_a_time_and_its_operations_keep_their_order,
+        ),
+        case(
+            "R50",
+            "A failed operation does not stop the later ones",
+            a_failed_operation_does_not_stop_the_later_ones,
+        ),
+        case(
+            "R51",
+            "Keys keep their case, and two types with one key are two entities",
+            keys_keep_their_case_and_two_types_with_one_key_are_two_entities,
+        ),
+        case(
+            "R51",
+            "Entities are listed by prefix and time, in exact pages, with their state where it is wanted",
+            entities_are_listed_by_prefix_and_time_in_exact_pages_with_their_state_where_it_is_wanted,
+        ),
+        case(
+            "R52",
+            "A deleted entity is not listed, and a later signal creates it again",
+            a_deleted_entity_is_not_listed_and_a_later_signal_creates_it_again,
+        ),
+        case(
+            "R52",
+            "A falsy state is a state, and an entity can be purged",
+            a_falsy_state_is_a_state_and_an_entity_can_be_purged,
+        ),
+        case(
+            "R53",
+            "A signal for later neither creates nor runs the entity before it is due",
+            a_signal_for_later_neither_creates_nor_runs_the_entity_before_it_is_due,
+        ),
+        case(
+            "R54",
+            "The field lockedBy names the orchestration that holds the lock, and is absent afterwards",
+            the_field_lockedby_names_the_orchestration_that_holds_the_lock_and_is_absent_afterwards,
+        ),
+        case(
+            "R55",
+            "An id that is too long is an invalid argument, and the message speaks of its length",
+            an_id_that_is_too_long_is_an_invalid_argument_and_the_message_speaks_of_its_length,
+        ),
+        case(
+            "R56",
+            "Three orchestrations that read and write under a lock lose nothing",
+            three_orchestrations_that_read_and_write_under_a_lock_lose_nothing,
+        ),
+        case(
+            "R57",
+            "An entity signals others and itself, and starts orchestrations",
+            an_entity_signals_others_and_itself_and_starts_orchestrations,
+        ),
+        case(
+            "R58",
+            "A failed operation gives its caller the whole failure",
+            a_failed_operation_gives_its_caller_the_whole_failure,
+        ),
+        case(
+            "R59",
+            "Declared capabilities change nothing, and payload tokens are opaque",
+            declared_capabilities_change_nothing_and_payload_tokens_are_opaque,
+        ),
+        case(
+            "R59",
+            "An entity that starts a live instance again changes nothing",
+            an_entity_that_starts_a_live_instance_again_changes_nothing,
+        ),
+    ]
+}
 
 async fn query(hub: &Hub, query: wire::EntityQuery) -> wire::QueryEntitiesResponse {
     let request = wire::QueryEntitiesRequest { query: Some(query) };
@@ -25,9 +101,7 @@ fn side_effect(action: OperationActionType) -> wire::OperationAction {
     wire::OperationAction { id: 0, operation_action_type: Some(action) }
 }
 
-#[tokio::test]
-async fn r50_an_entity_has_one_batch_at_a_time_and_its_operations_keep_their_order() {
-    let hub = Hub::fresh().await;
+async fn an_entity_has_one_batch_at_a_time_and_its_operations_keep_their_order(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("list", "a");
     hub.signal(&entity, "op0", "0").await;
@@ -46,9 +120,7 @@ async fn r50_an_entity_has_one_batch_at_a_time_and_its_operations_keep_their_ord
     assert_eq!(operations, (1..=20).map(|number| format!("op{number}")).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn r50_a_failed_operation_does_not_stop_the_later_ones() {
-    let hub = Hub::fresh().await;
+async fn a_failed_operation_does_not_stop_the_later_ones(hub: Hub) {
     let entity = hub.entity("list", "a");
     hub.signal(&entity, "bad", "0").await;
     hub.signal(&entity, "good", "0").await;
@@ -65,9 +137,7 @@ async fn r50_a_failed_operation_does_not_stop_the_later_ones() {
     assert!(worker.is_idle().await);
 }
 
-#[tokio::test]
-async fn r51_keys_keep_their_case_and_two_types_with_one_key_are_apart() {
-    let hub = Hub::fresh().await;
+async fn keys_keep_their_case_and_two_types_with_one_key_are_two_entities(hub: Hub) {
     let mut worker = hub.worker().await;
     let ids = [hub.entity("one", "Key"), hub.entity("one", "key"), hub.entity("two", "Key")];
     for (number, id) in ids.iter().enumerate() {
@@ -79,9 +149,7 @@ async fn r51_keys_keep_their_case_and_two_types_with_one_key_are_apart() {
     }
 }
 
-#[tokio::test]
-async fn r51_entities_are_listed_by_prefix_and_time_in_exact_pages_with_their_state_where_wanted() {
-    let hub = Hub::fresh().await;
+async fn entities_are_listed_by_prefix_and_time_in_exact_pages_with_their_state_where_it_is_wanted(hub: Hub) {
     let mut worker = hub.worker().await;
     let ids: Vec<_> = (0..5).map(|number| hub.entity("listed", &format!("k{number}"))).collect();
     for id in &ids {
@@ -123,9 +191,7 @@ async fn r51_entities_are_listed_by_prefix_and_time_in_exact_pages_with_their_st
     assert!(page.entities.iter().all(|entity| entity.serialized_state.as_deref() == Some("1")));
 }
 
-#[tokio::test]
-async fn r52_a_deleted_entity_is_not_listed_and_a_later_signal_makes_it_again() {
-    let hub = Hub::fresh().await;
+async fn a_deleted_entity_is_not_listed_and_a_later_signal_creates_it_again(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     set(&hub, &mut worker, &entity, "1").await;
@@ -141,9 +207,7 @@ async fn r52_a_deleted_entity_is_not_listed_and_a_later_signal_makes_it_again() 
     assert_eq!(hub.entity_state(&entity).await.and_then(|it| it.serialized_state), Some("2".into()));
 }
 
-#[tokio::test]
-async fn r52_a_falsy_state_is_a_state_and_an_entity_can_be_purged() {
-    let hub = Hub::fresh().await;
+async fn a_falsy_state_is_a_state_and_an_entity_can_be_purged(hub: Hub) {
     let mut worker = hub.worker().await;
     for (number, state) in ["0", "false", "\"\"", "null"].into_iter().enumerate() {
         let entity = hub.entity("falsy", &number.to_string());
@@ -158,9 +222,7 @@ async fn r52_a_falsy_state_is_a_state_and_an_entity_can_be_purged() {
     }
 }
 
-#[tokio::test]
-async fn r53_a_signal_for_later_neither_makes_nor_runs_the_entity_before_it_is_due() {
-    let hub = Hub::fresh().await;
+async fn a_signal_for_later_neither_creates_nor_runs_the_entity_before_it_is_due(hub: Hub) {
     let mut worker = hub.worker().await;
     let (entity, at) = (hub.entity("counter", "a"), later(now(), 2_000));
     hub.signal_at(&entity, "late", "1", Some(at)).await;
@@ -172,9 +234,7 @@ async fn r53_a_signal_for_later_neither_makes_nor_runs_the_entity_before_it_is_d
     batch.finish(Some("1")).await;
 }
 
-#[tokio::test]
-async fn r54_locked_by_names_the_orchestration_that_holds_the_lock_and_is_absent_afterwards() {
-    let hub = Hub::fresh().await;
+async fn the_field_lockedby_names_the_orchestration_that_holds_the_lock_and_is_absent_afterwards(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("lockable", "a");
     set(&hub, &mut worker, &entity, "1").await;
@@ -188,9 +248,7 @@ async fn r54_locked_by_names_the_orchestration_that_holds_the_lock_and_is_absent
     assert_eq!(hub.entity_state(&entity).await.and_then(|entity| entity.locked_by), None);
 }
 
-#[tokio::test]
-async fn r55_an_id_that_is_too_long_is_an_invalid_argument_that_speaks_of_its_length() {
-    let hub = Hub::fresh().await;
+async fn an_id_that_is_too_long_is_an_invalid_argument_and_the_message_speaks_of_its_length(hub: Hub) {
     let start = wire::CreateInstanceRequest {
         instance_id: "i".repeat(101),
         name: "Any".into(),
@@ -214,9 +272,7 @@ async fn r55_an_id_that_is_too_long_is_an_invalid_argument_that_speaks_of_its_le
     }
 }
 
-#[tokio::test]
-async fn r56_three_orchestrations_that_read_and_write_under_a_lock_lose_nothing() {
-    let hub = Hub::fresh().await;
+async fn three_orchestrations_that_read_and_write_under_a_lock_lose_nothing(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("account", "a");
     set(&hub, &mut worker, &entity, "0").await;
@@ -240,9 +296,7 @@ async fn r56_three_orchestrations_that_read_and_write_under_a_lock_lose_nothing(
     assert_eq!(hub.entity_state(&entity).await.and_then(|it| it.serialized_state), Some("60".into()));
 }
 
-#[tokio::test]
-async fn r57_an_entity_signals_others_and_itself_and_starts_orchestrations() {
-    let hub = Hub::fresh().await;
+async fn an_entity_signals_others_and_itself_and_starts_orchestrations(hub: Hub) {
     let mut worker = hub.worker().await;
     let (entity, other, id) = (hub.entity("starter", "a"), hub.entity("other", "b"), hub.id("born"));
     hub.signal(&entity, "go", "1").await;
@@ -284,9 +338,7 @@ async fn r57_an_entity_signals_others_and_itself_and_starts_orchestrations() {
     delayed.finish(Some("3")).await;
 }
 
-#[tokio::test]
-async fn r58_a_failed_operation_gives_its_caller_the_failure_whole() {
-    let hub = Hub::fresh().await;
+async fn a_failed_operation_gives_its_caller_the_whole_failure(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("failing", "a");
     hub.start("a", "Any").await;
@@ -307,9 +359,7 @@ async fn r58_a_failed_operation_gives_its_caller_the_failure_whole() {
     assert!(hub.entity_state(&entity).await.is_none());
 }
 
-#[tokio::test]
-async fn r59_declared_capabilities_change_nothing_and_payload_tokens_are_opaque() {
-    let hub = Hub::fresh().await;
+async fn declared_capabilities_change_nothing_and_payload_tokens_are_opaque(hub: Hub) {
     let capabilities = vec![
         wire::WorkerCapability::ScheduledTasks.into(),
         wire::WorkerCapability::LargePayloads.into(),
@@ -332,9 +382,7 @@ async fn r59_declared_capabilities_change_nothing_and_payload_tokens_are_opaque(
     assert_eq!(hub.ended(&id).await.output.as_deref(), Some(token));
 }
 
-#[tokio::test]
-async fn r59_an_entity_that_starts_a_live_instance_again_changes_nothing() {
-    let hub = Hub::fresh().await;
+async fn an_entity_that_starts_a_live_instance_again_changes_nothing(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;

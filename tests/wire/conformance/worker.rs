@@ -1,7 +1,7 @@
 //! Takes work items one at a time, so that a test decides what is answered, when, and whether at all.
 
-use crate::builders::complete;
-use crate::fixture::{Hub, PATIENCE, QUIET};
+use super::builders::complete;
+use super::fixture::{Hub, PATIENCE, QUIET};
 use std::collections::VecDeque;
 use taskhub::wire::work_item::Request as Work;
 use taskhub::wire::{self, history_event::EventType};

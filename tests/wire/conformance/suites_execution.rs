@@ -1,14 +1,91 @@
 //! Tells what the official suites ask of running instances (R17 to R27).
 
-use crate::builders::{again, call, child, end, failure, later, now, order, raised, send, terminate, timer};
-use crate::fixture::Hub;
-use crate::worker::kinds;
+use super::builders::{again, call, child, end, failure, later, now, order, raised, send, terminate, timer};
+use super::fixture::Hub;
+use super::worker::kinds;
+use super::{Case, case};
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 
-#[tokio::test]
-async fn r17_an_instance_is_pending_until_its_first_turn_is_committed() {
-    let hub = Hub::fresh().await;
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "R17",
+            "An instance is pending until its first turn is committed",
+            an_instance_is_pending_until_its_first_turn_is_committed,
+        ),
+        case(
+            "R17",
+            "A later turn without a custom status clears it, and a JSON empty string is a status",
+            a_later_turn_without_a_custom_status_clears_it_and_a_json_empty_string_is_a_status,
+        ),
+        case(
+            "R18",
+            "An instance has one turn at a time, and events wait for the next in order",
+            an_instance_has_one_turn_at_a_time_and_events_wait_for_the_next_in_order,
+        ),
+        case(
+            "R19",
+            "Continue-as-new makes the result the input and forgets the history",
+            continue_as_new_makes_the_result_the_input_and_forgets_the_history,
+        ),
+        case(
+            "R19",
+            "Results that an old execution waited for do not reach the new one",
+            results_that_an_old_execution_waited_for_do_not_reach_the_new_one,
+        ),
+        case(
+            "R20",
+            "Failure details are copied whole to the orchestration that waits",
+            failure_details_are_copied_whole_to_the_orchestration_that_waits,
+        ),
+        case(
+            "R21",
+            "A child is created over its ended predecessor, whose result is not taken for the child's",
+            a_child_is_created_over_its_ended_predecessor_whose_result_is_not_taken_for_the_childs,
+        ),
+        case(
+            "R22",
+            "Timers of zero length each make a turn, and none fires early",
+            timers_of_zero_length_each_make_a_turn_and_none_fires_early,
+        ),
+        case(
+            "R22",
+            "Timers that are due together fire in the order of their time and then of their id",
+            timers_that_are_due_together_fire_in_the_order_of_their_time_and_then_of_their_id,
+        ),
+        case("R23", "A timer may be a century away", a_timer_may_be_a_century_away),
+        case(
+            "R24",
+            "A sent event is recorded, and delivered or silently dropped",
+            a_sent_event_is_recorded_and_delivered_or_silently_dropped,
+        ),
+        case(
+            "R25",
+            "An instance can be suspended right after its start",
+            an_instance_can_be_suspended_right_after_its_start,
+        ),
+        case(
+            "R26",
+            "The output of a termination is kept as given",
+            the_output_of_a_termination_is_kept_as_given,
+        ),
+        case(
+            "R26",
+            "A recursive termination terminates the children, and one that is not recursive leaves them",
+            a_recursive_termination_terminates_the_children_and_one_that_is_not_recursive_leaves_them,
+        ),
+        case("R26", "An orchestration can terminate another", an_orchestration_can_terminate_another),
+        case("R27", "An abandoned activity comes again", an_abandoned_activity_comes_again),
+        case(
+            "R27",
+            "An abandoned batch comes again, and abandoning does not spin",
+            an_abandoned_batch_comes_again_and_abandoning_does_not_spin,
+        ),
+    ]
+}
+
+async fn an_instance_is_pending_until_its_first_turn_is_committed(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -24,9 +101,7 @@ async fn r17_an_instance_is_pending_until_its_first_turn_is_committed() {
     assert_eq!(state.custom_status, Some("\"busy\"".into()), "the first turn's status is seen at once");
 }
 
-#[tokio::test]
-async fn r17_a_later_turn_without_a_custom_status_clears_it_and_a_json_empty_string_is_one() {
-    let hub = Hub::fresh().await;
+async fn a_later_turn_without_a_custom_status_clears_it_and_a_json_empty_string_is_a_status(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     for (sent, kept) in
@@ -41,9 +116,7 @@ async fn r17_a_later_turn_without_a_custom_status_clears_it_and_a_json_empty_str
     }
 }
 
-#[tokio::test]
-async fn r18_an_instance_has_one_turn_at_a_time_and_events_wait_for_the_next_in_order() {
-    let hub = Hub::fresh().await;
+async fn an_instance_has_one_turn_at_a_time_and_events_wait_for_the_next_in_order(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -66,9 +139,7 @@ async fn r18_an_instance_has_one_turn_at_a_time_and_events_wait_for_the_next_in_
     next.finish("done").await;
 }
 
-#[tokio::test]
-async fn r19_continue_as_new_makes_the_result_the_input_and_forgets_the_history() {
-    let hub = Hub::fresh().await;
+async fn continue_as_new_makes_the_result_the_input_and_forgets_the_history(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -93,9 +164,7 @@ async fn r19_continue_as_new_makes_the_result_the_input_and_forgets_the_history(
     assert!(hub.history_of(&id, Some(turn.execution()), false).await.is_empty(), "the old is not to be read");
 }
 
-#[tokio::test]
-async fn r19_what_an_old_execution_still_waited_for_does_not_reach_the_new_one() {
-    let hub = Hub::fresh().await;
+async fn results_that_an_old_execution_waited_for_do_not_reach_the_new_one(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([call(1, "Work", "1"), timer(2, later(now(), 400))]).await;
@@ -109,9 +178,7 @@ async fn r19_what_an_old_execution_still_waited_for_does_not_reach_the_new_one()
     hub.terminate(&id, "end").await;
 }
 
-#[tokio::test]
-async fn r20_failure_details_are_copied_whole_to_whoever_waits() {
-    let hub = Hub::fresh().await;
+async fn failure_details_are_copied_whole_to_the_orchestration_that_waits(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, born) = (hub.start("a", "Any").await, hub.id("born"));
     worker.turn_of(&id).await.act([call(1, "Work", "1"), child(2, &born, "Child")]).await;
@@ -121,19 +188,17 @@ async fn r20_failure_details_are_copied_whole_to_whoever_waits() {
         |event| matches!(event, EventType::TaskFailed(failed) if failed.failure_details == Some(failure("first")))
     ));
     told.act([]).await;
-    worker.turn_of(&born).await.act([crate::builders::fail(1, failure("second"))]).await;
+    worker.turn_of(&born).await.act([super::builders::fail(1, failure("second"))]).await;
     let told = worker.turn_of(&id).await;
     assert!(told.news().iter().any(|event| matches!(
         event,
         EventType::SubOrchestrationInstanceFailed(failed) if failed.failure_details == Some(failure("second"))
     )));
-    told.act([crate::builders::fail(3, failure("third"))]).await;
+    told.act([super::builders::fail(3, failure("third"))]).await;
     assert_eq!(hub.ended(&id).await.failure_details, Some(failure("third")));
 }
 
-#[tokio::test]
-async fn r21_a_child_is_created_over_its_ended_predecessor_and_an_old_result_is_not_taken_for_it() {
-    let hub = Hub::fresh().await;
+async fn a_child_is_created_over_its_ended_predecessor_whose_result_is_not_taken_for_the_childs(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, born) = (hub.start("a", "Any").await, hub.id("born"));
     for attempt in 0..2 {
@@ -141,7 +206,7 @@ async fn r21_a_child_is_created_over_its_ended_predecessor_and_an_old_result_is_
         let turn = worker.turn_of(&born).await;
         assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionStarted"]);
         if attempt == 0 {
-            turn.act([crate::builders::fail(1, failure("not yet"))]).await;
+            turn.act([super::builders::fail(1, failure("not yet"))]).await;
         } else {
             turn.finish("well").await;
         }
@@ -151,9 +216,7 @@ async fn r21_a_child_is_created_over_its_ended_predecessor_and_an_old_result_is_
     last.finish("done").await;
 }
 
-#[tokio::test]
-async fn r22_timers_of_no_length_each_make_a_turn_and_none_fires_early() {
-    let hub = Hub::fresh().await;
+async fn timers_of_zero_length_each_make_a_turn_and_none_fires_early(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     for id in 1..=3 {
@@ -171,9 +234,7 @@ async fn r22_timers_of_no_length_each_make_a_turn_and_none_fires_early() {
     fired.finish("done").await;
 }
 
-#[tokio::test]
-async fn r22_simultaneous_timers_fire_in_the_order_of_their_time_and_then_of_their_id() {
-    let hub = Hub::fresh().await;
+async fn timers_that_are_due_together_fire_in_the_order_of_their_time_and_then_of_their_id(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -191,9 +252,7 @@ async fn r22_simultaneous_timers_fire_in_the_order_of_their_time_and_then_of_the
     assert_eq!(fired, [2, 3, 1]);
 }
 
-#[tokio::test]
-async fn r23_a_timer_may_be_a_century_away() {
-    let hub = Hub::fresh().await;
+async fn a_timer_may_be_a_century_away(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let mut far = now();
@@ -215,9 +274,7 @@ async fn r23_a_timer_may_be_a_century_away() {
     worker.turn().await.finish("done").await;
 }
 
-#[tokio::test]
-async fn r24_a_sent_event_is_recorded_and_delivered_or_dropped_without_a_word() {
-    let hub = Hub::fresh().await;
+async fn a_sent_event_is_recorded_and_delivered_or_silently_dropped(hub: Hub) {
     let mut worker = hub.worker().await;
     let (target, ended) = (hub.start("target", "Any").await, hub.start("ended", "Any").await);
     worker.turn_of(&target).await.act([]).await;
@@ -257,9 +314,7 @@ async fn r24_a_sent_event_is_recorded_and_delivered_or_dropped_without_a_word() 
     assert!(worker.is_idle().await);
 }
 
-#[tokio::test]
-async fn r25_an_instance_can_be_suspended_right_after_its_start() {
-    let hub = Hub::fresh().await;
+async fn an_instance_can_be_suspended_right_after_its_start(hub: Hub) {
     let id = hub.start("a", "Any").await;
     hub.suspend(&id).await;
     let mut worker = hub.worker().await;
@@ -287,9 +342,7 @@ async fn r25_an_instance_can_be_suspended_right_after_its_start() {
     assert_eq!(hub.status(&id).await, Is::Completed, "an ended instance stays as it is");
 }
 
-#[tokio::test]
-async fn r26_the_output_of_a_termination_is_kept_as_given() {
-    let hub = Hub::fresh().await;
+async fn the_output_of_a_termination_is_kept_as_given(hub: Hub) {
     let id = hub.start("a", "Any").await;
     hub.terminate(&id, "not json {").await;
     let state = hub.ended(&id).await;
@@ -299,9 +352,7 @@ async fn r26_the_output_of_a_termination_is_kept_as_given() {
     assert_eq!(hub.state(&id).await.and_then(|state| state.output), Some("not json {".into()));
 }
 
-#[tokio::test]
-async fn r26_a_recursive_termination_takes_the_children_and_another_leaves_them() {
-    let hub = Hub::fresh().await;
+async fn a_recursive_termination_terminates_the_children_and_one_that_is_not_recursive_leaves_them(hub: Hub) {
     let mut worker = hub.worker().await;
     for recursive in [true, false] {
         let id = hub.start(if recursive { "all" } else { "one" }, "Any").await;
@@ -322,9 +373,7 @@ async fn r26_a_recursive_termination_takes_the_children_and_another_leaves_them(
     }
 }
 
-#[tokio::test]
-async fn r26_an_orchestration_can_terminate_another() {
-    let hub = Hub::fresh().await;
+async fn an_orchestration_can_terminate_another(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, other) = (hub.start("a", "Any").await, hub.start("other", "Any").await);
     worker.turn_of(&other).await.act([]).await;
@@ -337,9 +386,7 @@ async fn r26_an_orchestration_can_terminate_another() {
     assert_eq!(hub.ended(&other).await.output, Some("by a".into()));
 }
 
-#[tokio::test]
-async fn r27_an_abandoned_activity_comes_again() {
-    let hub = Hub::fresh().await;
+async fn an_abandoned_activity_comes_again(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     worker.turn().await.act([call(1, "Work", "1")]).await;
@@ -351,9 +398,7 @@ async fn r27_an_abandoned_activity_comes_again() {
     worker.turn().await.finish("done").await;
 }
 
-#[tokio::test]
-async fn r27_an_abandoned_batch_comes_again_and_abandoning_does_not_spin() {
-    let hub = Hub::fresh().await;
+async fn an_abandoned_batch_comes_again_and_abandoning_does_not_spin(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.signal(&hub.entity("counter", "a"), "add", "1").await;
     let began = now();

@@ -1,13 +1,11 @@
-//! Gives every test a hub of its own, on an emulator in this process or on the endpoint it is told.
+//! Gives a case a hub: a client and workers that speak the protocol, and nothing between.
 
-use crate::bare::Bare;
-use crate::builders::now;
-use crate::worker::RawWorker;
+use super::Controls;
+use super::bare::Bare;
+use super::worker::RawWorker;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use taskhub::emulator::Emulator;
 use taskhub::wire::task_hub_sidecar_service_client::TaskHubSidecarServiceClient;
 use taskhub::wire::{self, OrchestrationStatus};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -16,9 +14,9 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-/// How long a test waits for what must come.
+/// How long a case waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// How long a test listens before it says that nothing came.
+/// How long a case listens before it says that nothing came.
 ///
 /// That something does not come has no event to wait for: a window is all there is. It can only let a mistake pass, and
 /// never fail what is right, however slow the machine.
@@ -43,7 +41,7 @@ pub(crate) type Raw = TaskHubSidecarServiceClient<InterceptedService<Channel, Na
 /// The generated client over a connection without a timer.
 pub(crate) type Patient = TaskHubSidecarServiceClient<InterceptedService<Bare, Named>>;
 
-/// One hub, and what keeps its emulator running. Ids made by [`Hub::id`] are no other test's.
+/// One hub, and what keeps its scheduler running. Ids made by [`Hub::id`] are no other case's.
 #[derive(Clone)]
 pub(crate) struct Hub {
     channel: Channel,
@@ -51,51 +49,15 @@ pub(crate) struct Hub {
     pub(crate) endpoint: String,
     name: String,
     prefix: String,
-    /// Ids that the hub made for this test.
+    /// Ids that the hub made for this case.
     minted: Arc<std::sync::Mutex<Vec<String>>>,
-    emulator: Option<Arc<tokio::sync::Mutex<Option<Emulator>>>>,
-    _turn: Option<Arc<tokio::sync::OwnedMutexGuard<()>>>,
+    controls: Arc<dyn Controls>,
 }
 
 impl Hub {
-    /// A hub that nothing has been done in: on `TASKHUB_WIRE_ENDPOINT` where that is set (hub `TASKHUB`, one
-    /// test at a time), otherwise on an emulator of its own.
-    pub(crate) async fn fresh() -> Self {
-        match std::env::var("TASKHUB_WIRE_ENDPOINT") {
-            Ok(endpoint) => Self::at(endpoint).await,
-            Err(_) => Self::on(Emulator::start().await.expect("the emulator starts")),
-        }
-    }
-
-    /// The hub `default` of an emulator that was started some other way.
-    pub(crate) fn on(emulator: Emulator) -> Self {
-        let endpoint = emulator.endpoint();
-        Self {
-            channel: channel(&endpoint),
-            endpoint,
-            name: "default".into(),
-            prefix: String::new(),
-            minted: Arc::default(),
-            emulator: Some(Arc::new(tokio::sync::Mutex::new(Some(emulator)))),
-            _turn: None,
-        }
-    }
-
-    async fn at(endpoint: String) -> Self {
-        static TURN: std::sync::LazyLock<Arc<tokio::sync::Mutex<()>>> =
-            std::sync::LazyLock::new(Arc::default);
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let turn = Arc::clone(&TURN).lock_owned().await;
-        let nonce = now().seconds * 1_000 + i64::from(now().nanos) / 1_000_000;
-        Self {
-            channel: channel(&endpoint),
-            endpoint,
-            name: std::env::var("TASKHUB").unwrap_or_else(|_| "default".into()),
-            prefix: format!("w{nonce:x}-{}-", COUNT.fetch_add(1, Ordering::Relaxed)),
-            minted: Arc::default(),
-            emulator: None,
-            _turn: Some(Arc::new(turn)),
-        }
+    /// The hub of that name at an endpoint. `prefix` begins every id of the case, where others share the hub.
+    pub(crate) fn new(endpoint: String, name: String, prefix: String, controls: Arc<dyn Controls>) -> Self {
+        Self { channel: channel(&endpoint), endpoint, name, prefix, minted: Arc::default(), controls }
     }
 
     /// The same hub, reached at another address.
@@ -103,32 +65,45 @@ impl Hub {
         Self { channel: channel(endpoint), endpoint: endpoint.to_owned(), ..self.clone() }
     }
 
-    /// What the hub holds; of an emulator of the test's own only.
-    pub(crate) async fn stats(&self) -> taskhub::emulator::engine::command::Stats {
-        let emulator = self.emulator.as_ref().expect("the emulator is the test's own").lock().await;
-        let hub = emulator.as_ref().and_then(|emulator| emulator.hub(&self.name)).expect("it runs");
-        drop(emulator);
-        hub.stats().await.expect("it runs")
+    /// How many turns each connected worker holds. The case needs [`Need::Figures`](super::Need::Figures).
+    pub(crate) async fn turns_held(&self) -> Vec<usize> {
+        self.controls.turns_held(&self.name).await
     }
 
-    /// The id of an instance of this test.
+    /// Waits until the scheduler knows of no worker. The case needs [`Need::Figures`](super::Need::Figures).
+    pub(crate) async fn without_workers(&self) {
+        eventually("no worker is connected", || async { self.turns_held().await.is_empty().then_some(()) })
+            .await;
+    }
+
+    /// Turns the scheduler's clock. The case needs [`Need::StillClock`](super::Need::StillClock).
+    pub(crate) fn advance(&self, by: Duration) {
+        self.controls.advance(by);
+    }
+
+    /// Stops the scheduler. The case needs [`Need::Stop`](super::Need::Stop).
+    pub(crate) async fn stop(&self) {
+        self.controls.stop().await;
+    }
+
+    /// The id of an instance of this case.
     pub(crate) fn id(&self, stem: &str) -> String {
         format!("{}{stem}", self.prefix)
     }
 
-    /// The id of an entity of this test.
+    /// The id of an entity of this case.
     pub(crate) fn entity(&self, name: &str, key: &str) -> String {
         format!("@{name}@{}{key}", self.prefix)
     }
 
-    /// Whether an instance or entity is this test's; on a shared endpoint others leave theirs behind.
+    /// Whether an instance or entity is this case's; on a shared endpoint others leave theirs behind.
     pub(crate) fn owns(&self, id: &str) -> bool {
         id.contains(&self.prefix)
-            || self.minted.lock().expect("no test panics with it").iter().any(|own| own == id)
+            || self.minted.lock().expect("no case panics with it").iter().any(|own| own == id)
     }
 
     fn adopt(&self, id: String) -> String {
-        self.minted.lock().expect("no test panics with it").push(id.clone());
+        self.minted.lock().expect("no case panics with it").push(id.clone());
         id
     }
 
@@ -151,14 +126,6 @@ impl Hub {
         let hub = self.name.parse().expect("a hub's name is ASCII");
         let bare = InterceptedService::new(Bare::connect(&origin).await, Named(Some(hub)));
         TaskHubSidecarServiceClient::with_origin(bare, origin)
-    }
-
-    /// Stops the emulator while the hub's other parts still look at it; `false` where it is not ours to stop.
-    pub(crate) async fn stop(&self) -> bool {
-        let Some(emulator) = &self.emulator else { return false };
-        let Some(emulator) = emulator.lock().await.take() else { return false };
-        emulator.stop().await;
-        true
     }
 
     /// A worker that takes everything.

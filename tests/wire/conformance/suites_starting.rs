@@ -1,19 +1,74 @@
 //! Tells what the official suites ask of starting instances (R9 to R16).
 
-use crate::builders::{child_with, complete, end, now, order};
-use crate::clients::start_again;
-use crate::fixture::{Hub, code, refusal};
+use super::builders::{child_with, complete, end, now, order};
+use super::clients::start_again;
+use super::fixture::{Hub, code, refusal};
+use super::{Case, case};
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::Code;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "R09",
+            "Without a policy an ended instance is replaced",
+            without_a_policy_an_ended_instance_is_replaced,
+        )
+        .differs(
+            "the Java suite asks for it, other in-process backends refuse; not documented for the service",
+        ),
+        case(
+            "R10",
+            "A listed status is replaced, and the next wait sees the new run",
+            a_listed_status_is_replaced_and_the_next_wait_sees_the_new_run,
+        ),
+        case(
+            "R10",
+            "A status that is not listed is refused with ALREADY_EXISTS",
+            a_status_that_is_not_listed_is_refused_with_already_exists,
+        ),
+        case(
+            "R11",
+            "The first turn of an instance scheduled at the epoch is told the real time",
+            the_first_turn_of_an_instance_scheduled_at_the_epoch_is_told_the_real_time,
+        ),
+        case(
+            "R12",
+            "Every execution has an id of 32 lower case hexadecimal digits",
+            every_execution_has_an_id_of_32_lower_case_hexadecimal_digits,
+        ),
+        case(
+            "R13",
+            "A child knows its parent, and a top-level instance has none",
+            a_child_knows_its_parent_and_a_top_level_instance_has_none,
+        ),
+        case(
+            "R13",
+            "A child without an id gets one made of its parent's id and its action's",
+            a_child_without_an_id_gets_one_made_of_its_parents_id_and_its_actions,
+        )
+        .differs("SDKs choose the id themselves; the form is the Go backend's"),
+        case("R14", "Tags come back as they were given", tags_come_back_as_they_were_given),
+        case(
+            "R15",
+            "A version comes back as it was given or not at all",
+            a_version_comes_back_as_it_was_given_or_not_at_all,
+        ),
+        case("R16", "Absent and falsy payloads are told apart", absent_and_falsy_payloads_are_told_apart),
+        case(
+            "R16",
+            "Ids that are reserved or not printable are invalid arguments",
+            ids_that_are_reserved_or_not_printable_are_invalid_arguments,
+        ),
+    ]
+}
 
 /// What asks for that id, to be filled in.
 fn named(instance_id: &str) -> wire::CreateInstanceRequest {
     wire::CreateInstanceRequest { instance_id: instance_id.into(), name: "Any".into(), ..Default::default() }
 }
 
-#[tokio::test]
-async fn r09_without_a_policy_an_ended_instance_is_replaced() {
-    let hub = Hub::fresh().await;
+async fn without_a_policy_an_ended_instance_is_replaced(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let first = worker.turn().await;
@@ -28,9 +83,7 @@ async fn r09_without_a_policy_an_ended_instance_is_replaced() {
     assert_eq!(hub.ended(&id).await.output, Some("second".into()));
 }
 
-#[tokio::test]
-async fn r10_a_listed_status_is_replaced_and_the_next_wait_sees_the_new_run() {
-    let hub = Hub::fresh().await;
+async fn a_listed_status_is_replaced_and_the_next_wait_sees_the_new_run(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.finish("first").await;
@@ -44,9 +97,7 @@ async fn r10_a_listed_status_is_replaced_and_the_next_wait_sees_the_new_run() {
     assert_eq!(waiting.await.expect("the wait is answered").output, Some("second".into()));
 }
 
-#[tokio::test]
-async fn r10_a_status_that_is_not_listed_already_exists() {
-    let hub = Hub::fresh().await;
+async fn a_status_that_is_not_listed_is_refused_with_already_exists(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.finish("first").await;
@@ -56,9 +107,7 @@ async fn r10_a_status_that_is_not_listed_already_exists() {
     assert!(refused.message().contains(&id), "{}", refused.message());
 }
 
-#[tokio::test]
-async fn r11_the_first_turn_of_an_instance_scheduled_at_the_epoch_is_told_the_real_time() {
-    let hub = Hub::fresh().await;
+async fn the_first_turn_of_an_instance_scheduled_at_the_epoch_is_told_the_real_time(hub: Hub) {
     let mut worker = hub.worker().await;
     let before = now();
     let epoch = prost_types::Timestamp { seconds: 0, nanos: 0 };
@@ -70,9 +119,7 @@ async fn r11_the_first_turn_of_an_instance_scheduled_at_the_epoch_is_told_the_re
     assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionStarted"]);
 }
 
-#[tokio::test]
-async fn r12_every_execution_has_an_id_of_32_lower_case_hexadecimal_digits() {
-    let hub = Hub::fresh().await;
+async fn every_execution_has_an_id_of_32_lower_case_hexadecimal_digits(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let mut executions = Vec::new();
@@ -93,9 +140,7 @@ async fn r12_every_execution_has_an_id_of_32_lower_case_hexadecimal_digits() {
     hub.terminate(&id, "end").await;
 }
 
-#[tokio::test]
-async fn r13_a_child_knows_its_parent_and_a_top_level_instance_has_none() {
-    let hub = Hub::fresh().await;
+async fn a_child_knows_its_parent_and_a_top_level_instance_has_none(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, born) = (hub.start("a", "Parent").await, hub.id("born"));
     let turn = worker.turn().await;
@@ -120,9 +165,7 @@ async fn r13_a_child_knows_its_parent_and_a_top_level_instance_has_none() {
     assert_eq!(hub.state(&id).await.and_then(|state| state.parent_instance_id), None);
 }
 
-#[tokio::test]
-async fn r13_a_child_without_an_id_gets_one_of_its_parents_and_its_actions() {
-    let hub = Hub::fresh().await;
+async fn a_child_without_an_id_gets_one_made_of_its_parents_id_and_its_actions(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Parent").await;
     let action = wire::CreateSubOrchestrationAction { name: "Child".into(), ..Default::default() };
@@ -130,9 +173,7 @@ async fn r13_a_child_without_an_id_gets_one_of_its_parents_and_its_actions() {
     assert_eq!(worker.turn().await.id(), format!("{id}:000a"));
 }
 
-#[tokio::test]
-async fn r14_tags_come_back_as_they_were_given() {
-    let hub = Hub::fresh().await;
+async fn tags_come_back_as_they_were_given(hub: Hub) {
     let tags: std::collections::BTreeMap<_, _> =
         [("team".to_owned(), "blue".to_owned()), ("empty".to_owned(), String::new())].into();
     let id = hub.id("a");
@@ -145,9 +186,7 @@ async fn r14_tags_come_back_as_they_were_given() {
     assert_eq!(hub.ended(&id).await.tags, tags);
 }
 
-#[tokio::test]
-async fn r15_a_version_comes_back_as_it_was_given_or_not_at_all() {
-    let hub = Hub::fresh().await;
+async fn a_version_comes_back_as_it_was_given_or_not_at_all(hub: Hub) {
     let mut worker = hub.worker().await;
     let (with, without) = (hub.id("with"), hub.id("without"));
     let request = wire::CreateInstanceRequest { version: Some("1.2".into()), ..named(&with) };
@@ -159,9 +198,7 @@ async fn r15_a_version_comes_back_as_it_was_given_or_not_at_all() {
     assert_eq!(hub.state(&without).await.and_then(|state| state.version), None);
 }
 
-#[tokio::test]
-async fn r16_absent_and_falsy_payloads_are_told_apart() {
-    let hub = Hub::fresh().await;
+async fn absent_and_falsy_payloads_are_told_apart(hub: Hub) {
     let mut worker = hub.worker().await;
     for (number, value) in ["0", "false", "null", "\"\"", ""].into_iter().enumerate() {
         let id = hub.id(&format!("v{number}"));
@@ -181,9 +218,7 @@ async fn r16_absent_and_falsy_payloads_are_told_apart() {
     assert_eq!((state.input, state.output, state.custom_status), (None, None, None));
 }
 
-#[tokio::test]
-async fn r16_ids_that_are_reserved_or_not_printable_are_invalid_arguments() {
-    let hub = Hub::fresh().await;
+async fn ids_that_are_reserved_or_not_printable_are_invalid_arguments(hub: Hub) {
     for id in ["@counter@a", "tab\there", "caf\u{e9}"] {
         assert_eq!(code(hub.start_with(named(id)).await), Code::InvalidArgument, "{id:?}");
     }

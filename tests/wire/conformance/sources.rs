@@ -1,13 +1,86 @@
 //! Tells what the sources of the five SDKs ask of orchestrations where none of their suites does (R60 to R71).
 
-use crate::builders::{again, call, call_with, child, complete, end, fail, failure, raised, send};
-use crate::fixture::Hub;
-use crate::suites_history::only;
-use crate::worker::Turn;
+use super::builders::{again, call, call_with, child, complete, end, fail, failure, raised, send};
+use super::fixture::Hub;
+use super::suites_history::only;
+use super::worker::Turn;
+use super::{Case, case};
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::orchestrator_action::OrchestratorActionType as Action;
 use taskhub::wire::send_entity_message_action::EntityMessageType as Message;
 use taskhub::wire::{self, OrchestrationStatus as Is, OrchestratorAction};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "R60",
+            "An answer to a turn that makes no sense is accepted and fails the instance by name",
+            an_answer_to_a_turn_that_makes_no_sense_is_accepted_and_fails_the_instance_by_name,
+        ),
+        case(
+            "R60",
+            "A lock request without a set does not hang beside a completion",
+            a_lock_request_without_a_set_does_not_hang_beside_a_completion,
+        ),
+        case(
+            "R60",
+            "An activity without a name is handed out for the worker to refuse",
+            an_activity_without_a_name_is_handed_out_for_the_worker_to_refuse,
+        ),
+        case("R60", "A child without a name fails to its parent", a_child_without_a_name_fails_to_its_parent),
+        case(
+            "R60",
+            "A termination wins over an answer that makes no sense",
+            a_termination_wins_over_an_answer_that_makes_no_sense,
+        ),
+        case(
+            "R64",
+            "An activity that says it has no version goes to a worker that takes unversioned ones",
+            an_activity_that_says_it_has_no_version_goes_to_a_worker_that_takes_unversioned_ones,
+        ),
+        case(
+            "R65",
+            "What a turn sends its own instance beside continue-as-new comes before what arrived meanwhile",
+            what_a_turn_sends_its_own_instance_beside_continue_as_new_comes_before_what_arrived_meanwhile,
+        ),
+        case(
+            "R65",
+            "An event that a turn sends its own instance comes before newer ones that it carries over",
+            an_event_that_a_turn_sends_its_own_instance_comes_before_newer_ones_that_it_carries_over,
+        ),
+        case(
+            "R71",
+            "Events carried over are put in the order of their times",
+            events_carried_over_are_put_in_the_order_of_their_times,
+        ),
+        case(
+            "R66",
+            "The first turn of a generation is a millisecond later than the last of the one before",
+            the_first_turn_of_a_generation_is_a_millisecond_later_than_the_last_of_the_one_before,
+        ),
+        case(
+            "R67",
+            "The events of an inbox have times that strictly increase",
+            the_events_of_an_inbox_have_times_that_strictly_increase,
+        ),
+        case(
+            "R68",
+            "A completion without a token is for the current execution",
+            a_completion_without_a_token_is_for_the_current_execution,
+        ),
+        case(
+            "R69",
+            "A turn whose answer says that it processed nothing is treated as abandoned",
+            a_turn_whose_answer_says_that_it_processed_nothing_is_treated_as_abandoned,
+        )
+        .differs("not documented; taken at its word it would be asked again without end"),
+        case(
+            "R70",
+            "Chunks are joined in the order of their index, whatever order they come in",
+            chunks_are_joined_in_the_order_of_their_index_whatever_order_they_come_in,
+        ),
+    ]
+}
 
 fn act(id: i32, action: Action) -> OrchestratorAction {
     OrchestratorAction { id, orchestrator_action_type: Some(action) }
@@ -33,9 +106,7 @@ fn inputs(turn: &Turn) -> Vec<String> {
     turn.news().into_iter().filter_map(input).collect()
 }
 
-#[tokio::test]
-async fn r60_an_answer_to_a_turn_that_makes_no_sense_is_taken_and_fails_the_instance_by_name() {
-    let hub = Hub::fresh().await;
+async fn an_answer_to_a_turn_that_makes_no_sense_is_accepted_and_fails_the_instance_by_name(hub: Hub) {
     let mut worker = hub.worker().await;
     let nobody = Action::SendEvent(wire::SendEventAction { name: "e".into(), ..Default::default() });
     let message = wire::SendEntityMessageAction { entity_message_type: None };
@@ -63,9 +134,7 @@ async fn r60_an_answer_to_a_turn_that_makes_no_sense_is_taken_and_fails_the_inst
     assert!(worker.is_idle().await, "nothing of such an answer is done, and no turn comes again");
 }
 
-#[tokio::test]
-async fn r60_a_lock_request_without_a_set_does_not_hang_beside_a_completion() {
-    let hub = Hub::fresh().await;
+async fn a_lock_request_without_a_set_does_not_hang_beside_a_completion(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -76,9 +145,7 @@ async fn r60_a_lock_request_without_a_set_does_not_hang_beside_a_completion() {
     worker.turn_of(&again).await.finish("done").await;
 }
 
-#[tokio::test]
-async fn r60_an_activity_without_a_name_is_handed_out_for_the_worker_to_refuse() {
-    let hub = Hub::fresh().await;
+async fn an_activity_without_a_name_is_handed_out_for_the_worker_to_refuse(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([call(1, "", "1")]).await;
@@ -89,9 +156,7 @@ async fn r60_an_activity_without_a_name_is_handed_out_for_the_worker_to_refuse()
     assert_eq!(hub.ended(&id).await.orchestration_status(), Is::Failed);
 }
 
-#[tokio::test]
-async fn r60_a_child_without_a_name_fails_to_its_parent() {
-    let hub = Hub::fresh().await;
+async fn a_child_without_a_name_fails_to_its_parent(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([child(1, &hub.id("born"), "")]).await;
@@ -105,9 +170,7 @@ async fn r60_a_child_without_a_name_fails_to_its_parent() {
     told.finish("done").await;
 }
 
-#[tokio::test]
-async fn r60_a_termination_wins_over_an_answer_that_makes_no_sense() {
-    let hub = Hub::fresh().await;
+async fn a_termination_wins_over_an_answer_that_makes_no_sense(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -119,9 +182,7 @@ async fn r60_a_termination_wins_over_an_answer_that_makes_no_sense() {
     assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, Some("stop".into())));
 }
 
-#[tokio::test]
-async fn r64_an_activity_that_says_it_has_no_version_goes_to_a_worker_of_the_unversioned() {
-    let hub = Hub::fresh().await;
+async fn an_activity_that_says_it_has_no_version_goes_to_a_worker_that_takes_unversioned_ones(hub: Hub) {
     let mut orchestrator = hub.worker_with(only(&[("Any", &[])], &[], &[])).await;
     let mut versioned = hub.worker_with(only(&[], &[("Work", &["2.0"])], &[])).await;
     let mut unversioned = hub.worker_with(only(&[], &[("Work", &[""])], &[])).await;
@@ -153,9 +214,9 @@ async fn r64_an_activity_that_says_it_has_no_version_goes_to_a_worker_of_the_unv
     of_its_orchestration.finish("2").await;
 }
 
-#[tokio::test]
-async fn r65_what_a_turn_sends_itself_beside_continue_as_new_comes_before_what_came_meanwhile() {
-    let hub = Hub::fresh().await;
+async fn what_a_turn_sends_its_own_instance_beside_continue_as_new_comes_before_what_arrived_meanwhile(
+    hub: Hub,
+) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -169,9 +230,7 @@ async fn r65_what_a_turn_sends_itself_beside_continue_as_new_comes_before_what_c
     next.finish("done").await;
 }
 
-#[tokio::test]
-async fn r65_an_event_that_a_turn_hands_on_to_itself_comes_before_newer_ones_that_it_carries_over() {
-    let hub = Hub::fresh().await;
+async fn an_event_that_a_turn_sends_its_own_instance_comes_before_newer_ones_that_it_carries_over(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -186,9 +245,7 @@ async fn r65_an_event_that_a_turn_hands_on_to_itself_comes_before_newer_ones_tha
     next.finish("done").await;
 }
 
-#[tokio::test]
-async fn r71_events_carried_over_are_put_in_the_order_of_their_times() {
-    let hub = Hub::fresh().await;
+async fn events_carried_over_are_put_in_the_order_of_their_times(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     let at = |seconds, input| wire::HistoryEvent {
@@ -203,9 +260,7 @@ async fn r71_events_carried_over_are_put_in_the_order_of_their_times() {
     next.finish("done").await;
 }
 
-#[tokio::test]
-async fn r66_the_first_turn_of_a_generation_is_a_millisecond_later_than_the_last_of_the_one_before() {
-    let hub = Hub::fresh().await;
+async fn the_first_turn_of_a_generation_is_a_millisecond_later_than_the_last_of_the_one_before(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     let mut before: Option<i64> = None;
@@ -228,9 +283,7 @@ async fn r66_the_first_turn_of_a_generation_is_a_millisecond_later_than_the_last
     }
 }
 
-#[tokio::test]
-async fn r67_the_events_of_an_inbox_have_times_that_strictly_increase() {
-    let hub = Hub::fresh().await;
+async fn the_events_of_an_inbox_have_times_that_strictly_increase(hub: Hub) {
     let id = hub.start("a", "Any").await;
     // Sent at once, so that many are taken in one moment.
     let raising: Vec<_> = (0..400)
@@ -254,9 +307,7 @@ async fn r67_the_events_of_an_inbox_have_times_that_strictly_increase() {
     turn.finish("done").await;
 }
 
-#[tokio::test]
-async fn r68_a_completion_without_a_token_is_for_the_current_execution() {
-    let hub = Hub::fresh().await;
+async fn a_completion_without_a_token_is_for_the_current_execution(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([call(1, "Work", "old")]).await;
@@ -288,9 +339,7 @@ async fn r68_a_completion_without_a_token_is_for_the_current_execution() {
     drop(old);
 }
 
-#[tokio::test]
-async fn r69_a_turn_that_says_it_processed_nothing_is_as_if_given_back() {
-    let hub = Hub::fresh().await;
+async fn a_turn_whose_answer_says_that_it_processed_nothing_is_treated_as_abandoned(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -306,10 +355,8 @@ async fn r69_a_turn_that_says_it_processed_nothing_is_as_if_given_back() {
     assert!(worker.is_idle().await, "its activity was not scheduled");
 }
 
-#[tokio::test]
 #[expect(deprecated, reason = "chunked answers are deprecated, and some SDKs still send them")]
-async fn r70_chunks_are_joined_in_their_order_whatever_order_they_come_in() {
-    let hub = Hub::fresh().await;
+async fn chunks_are_joined_in_the_order_of_their_index_whatever_order_they_come_in(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -324,7 +371,7 @@ async fn r70_chunks_are_joined_in_their_order_whatever_order_they_come_in() {
     assert_eq!(hub.status(&id).await, Is::Pending, "one is still missing");
     turn.send(chunk(1, false, send(2, &id, "e", "1"))).await.expect("the missing chunk is taken");
     assert_eq!(hub.ended(&id).await.output, Some("done".into()));
-    let kinds = crate::worker::kinds(&hub.history(&id).await);
+    let kinds = super::worker::kinds(&hub.history(&id).await);
     let due = ["OrchestratorStarted", "ExecutionStarted", "TaskScheduled", "EventSent", "ExecutionCompleted"];
     assert_eq!(kinds, due);
 }

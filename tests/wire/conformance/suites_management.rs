@@ -1,11 +1,90 @@
 //! Tells what the official suites ask of management (R30 to R38).
 
-use crate::builders::{child, end, fail, failure, later, order, rewound, rewound_history};
-use crate::fixture::{Hub, code, refusal};
-use crate::worker::RawWorker;
+use super::builders::{child, end, fail, failure, later, order, rewound, rewound_history};
+use super::fixture::{Hub, code, refusal};
+use super::worker::RawWorker;
+use super::{Case, case};
 use taskhub::wire::purge_instances_request::Request as Target;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::Code;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "R30",
+            "An unknown or purged instance does not exist, and asking for it is no error",
+            an_unknown_or_purged_instance_does_not_exist_and_asking_for_it_is_no_error,
+        ),
+        case(
+            "R31",
+            "A purge without recursion deletes exactly one instance and never one that runs",
+            a_purge_without_recursion_deletes_exactly_one_instance_and_never_one_that_runs,
+        )
+        .differs(
+            "some backends answer a count of zero for what runs; the service is reported to refuse as here",
+        ),
+        case(
+            "R31",
+            "A purge of a batch skips instances that run or do not exist",
+            a_purge_of_a_batch_skips_instances_that_run_or_do_not_exist,
+        ),
+        case(
+            "R32",
+            "A purge by filter deletes exactly the ended instances of the range and status",
+            a_purge_by_filter_deletes_exactly_the_ended_instances_of_the_range_and_status,
+        ),
+        case(
+            "R33",
+            "A restart has left the old status when it returns",
+            a_restart_has_left_the_old_status_when_it_returns,
+        ),
+        case(
+            "R34",
+            "A refused rewind says why, and an accepted one has left FAILED when it returns",
+            a_refused_rewind_says_why_and_an_accepted_one_has_left_failed_when_it_returns,
+        ),
+        case(
+            "R35",
+            "Events raised during a rewind come after it",
+            events_raised_during_a_rewind_come_after_it,
+        ),
+        case(
+            "R36",
+            "A query filters by status, time and prefix and lists no entities",
+            a_query_filters_by_status_time_and_prefix_and_lists_no_entities,
+        ),
+        case(
+            "R36",
+            "A continuation token that the hub did not make is an invalid argument",
+            a_continuation_token_that_the_hub_did_not_make_is_an_invalid_argument,
+        ),
+        case(
+            "R37",
+            "Ids of ended instances are listed in disjoint pages by completion",
+            ids_of_ended_instances_are_listed_in_disjoint_pages_by_completion,
+        ),
+        case(
+            "R37",
+            "A first key that is present and empty gives every filled page a key, and an empty page is the last",
+            a_first_key_that_is_present_and_empty_gives_every_filled_page_a_key_and_an_empty_page_is_the_last,
+        ),
+        case(
+            "R38",
+            "Cleaning entity storage counts nothing and has no next page",
+            cleaning_entity_storage_counts_nothing_and_has_no_next_page,
+        ),
+        case(
+            "R38",
+            "Skipping graceful terminations is unimplemented as in the official emulator",
+            skipping_graceful_terminations_is_unimplemented_as_in_the_official_emulator,
+        ),
+        case(
+            "R36",
+            "The times of a state are in order, and an ended instance has the time of its end",
+            the_times_of_a_state_are_in_order_and_an_ended_instance_has_the_time_of_its_end,
+        ),
+    ]
+}
 
 /// Starts an orchestration and ends it so.
 async fn ended(hub: &Hub, worker: &mut RawWorker, stem: &str, status: Is) -> wire::OrchestrationState {
@@ -25,9 +104,7 @@ async fn purge_by(hub: &Hub, filter: wire::PurgeInstanceFilter) -> i32 {
     purged.deleted_instance_count
 }
 
-#[tokio::test]
-async fn r30_an_unknown_or_purged_instance_does_not_exist_and_that_is_no_error() {
-    let hub = Hub::fresh().await;
+async fn an_unknown_or_purged_instance_does_not_exist_and_asking_for_it_is_no_error(hub: Hub) {
     let mut worker = hub.worker().await;
     assert!(hub.state(&hub.id("nobody")).await.is_none());
     let state = ended(&hub, &mut worker, "a", Is::Completed).await;
@@ -35,9 +112,7 @@ async fn r30_an_unknown_or_purged_instance_does_not_exist_and_that_is_no_error()
     assert!(hub.state(&state.instance_id).await.is_none());
 }
 
-#[tokio::test]
-async fn r31_a_purge_without_recursion_deletes_exactly_one_and_never_what_runs() {
-    let hub = Hub::fresh().await;
+async fn a_purge_without_recursion_deletes_exactly_one_instance_and_never_one_that_runs(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, born) = (hub.start("a", "Any").await, hub.id("born"));
     worker.turn_of(&id).await.act([child(1, &born, "Child")]).await;
@@ -55,9 +130,7 @@ async fn r31_a_purge_without_recursion_deletes_exactly_one_and_never_what_runs()
     assert!(hub.state(&born).await.is_some());
 }
 
-#[tokio::test]
-async fn r31_a_purge_of_a_batch_passes_over_what_runs_or_is_missing() {
-    let hub = Hub::fresh().await;
+async fn a_purge_of_a_batch_skips_instances_that_run_or_do_not_exist(hub: Hub) {
     let mut worker = hub.worker().await;
     let done = ended(&hub, &mut worker, "done", Is::Completed).await.instance_id;
     let runs = hub.start("runs", "Any").await;
@@ -74,9 +147,7 @@ async fn r31_a_purge_of_a_batch_passes_over_what_runs_or_is_missing() {
     assert_eq!(code(hub.client().purge_instances(request).await), Code::InvalidArgument);
 }
 
-#[tokio::test]
-async fn r32_a_purge_by_filter_deletes_exactly_what_has_ended_in_the_range_and_status() {
-    let hub = Hub::fresh().await;
+async fn a_purge_by_filter_deletes_exactly_the_ended_instances_of_the_range_and_status(hub: Hub) {
     let mut worker = hub.worker().await;
     let first = ended(&hub, &mut worker, "p1", Is::Completed).await;
     let second = ended(&hub, &mut worker, "p2", Is::Failed).await;
@@ -104,9 +175,7 @@ async fn r32_a_purge_by_filter_deletes_exactly_what_has_ended_in_the_range_and_s
     assert!(hub.state(&runs).await.is_some(), "what runs is never purged by filter");
 }
 
-#[tokio::test]
-async fn r33_a_restart_leaves_the_old_end_before_it_returns() {
-    let hub = Hub::fresh().await;
+async fn a_restart_has_left_the_old_status_when_it_returns(hub: Hub) {
     let mut worker = hub.worker().await;
     assert_eq!(code(hub.restart(&hub.id("nobody"), false).await), Code::NotFound);
     let id = ended(&hub, &mut worker, "a", Is::Completed).await.instance_id;
@@ -123,9 +192,7 @@ async fn r33_a_restart_leaves_the_old_end_before_it_returns() {
     assert_eq!(hub.status(&id).await, Is::Suspended);
 }
 
-#[tokio::test]
-async fn r34_a_rewind_that_is_refused_says_why_and_one_that_is_not_leaves_failed_at_once() {
-    let hub = Hub::fresh().await;
+async fn a_refused_rewind_says_why_and_an_accepted_one_has_left_failed_when_it_returns(hub: Hub) {
     let mut worker = hub.worker().await;
     assert_eq!(code(hub.rewind(&hub.id("nobody")).await), Code::NotFound);
     let done = ended(&hub, &mut worker, "done", Is::Completed).await.instance_id;
@@ -141,9 +208,7 @@ async fn r34_a_rewind_that_is_refused_says_why_and_one_that_is_not_leaves_failed
     assert_ne!(hub.status(&failed).await, Is::Failed);
 }
 
-#[tokio::test]
-async fn r35_events_raised_while_a_rewind_is_under_way_come_after_it() {
-    let hub = Hub::fresh().await;
+async fn events_raised_during_a_rewind_come_after_it(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([fail(1, failure("broken"))]).await;
@@ -158,9 +223,7 @@ async fn r35_events_raised_while_a_rewind_is_under_way_come_after_it() {
     assert_eq!(kinds, ["EventRaised"]);
 }
 
-#[tokio::test]
-async fn r36_a_query_filters_by_status_time_and_prefix_and_lists_no_entities() {
-    let hub = Hub::fresh().await;
+async fn a_query_filters_by_status_time_and_prefix_and_lists_no_entities(hub: Hub) {
     let mut worker = hub.worker().await;
     let first = ended(&hub, &mut worker, "q1", Is::Completed).await;
     let second = ended(&hub, &mut worker, "q2", Is::Failed).await;
@@ -198,17 +261,13 @@ async fn r36_a_query_filters_by_status_time_and_prefix_and_lists_no_entities() {
     assert!(all.is_empty(), "entities are not listed");
 }
 
-#[tokio::test]
-async fn r36_a_token_that_is_none_of_ours_is_an_invalid_argument() {
-    let hub = Hub::fresh().await;
+async fn a_continuation_token_that_the_hub_did_not_make_is_an_invalid_argument(hub: Hub) {
     let query = wire::InstanceQuery { continuation_token: Some("nonsense".into()), ..Default::default() };
     let request = wire::QueryInstancesRequest { query: Some(query) };
     assert_eq!(code(hub.client().query_instances(request).await), Code::InvalidArgument);
 }
 
-#[tokio::test]
-async fn r37_ids_are_listed_for_ended_instances_in_disjoint_pages_by_completion() {
-    let hub = Hub::fresh().await;
+async fn ids_of_ended_instances_are_listed_in_disjoint_pages_by_completion(hub: Hub) {
     let mut worker = hub.worker().await;
     let mut states = Vec::new();
     for stem in ["c", "b", "a"] {
@@ -242,9 +301,9 @@ async fn r37_ids_are_listed_for_ended_instances_in_disjoint_pages_by_completion(
     assert!(page.instance_ids.is_empty());
 }
 
-#[tokio::test]
-async fn r37_a_first_key_that_is_present_and_empty_gives_every_filled_page_a_key_and_an_empty_page_ends_it() {
-    let hub = Hub::fresh().await;
+async fn a_first_key_that_is_present_and_empty_gives_every_filled_page_a_key_and_an_empty_page_is_the_last(
+    hub: Hub,
+) {
     let mut worker = hub.worker().await;
     let mut states = Vec::new();
     for stem in ["a", "b", "c", "d"] {
@@ -271,9 +330,7 @@ async fn r37_a_first_key_that_is_present_and_empty_gives_every_filled_page_a_key
     assert_eq!(ids, ["a", "b", "c", "d"].map(|stem| hub.id(stem)));
 }
 
-#[tokio::test]
-async fn r38_cleaning_entity_storage_counts_nothing_and_has_no_next_page() {
-    let hub = Hub::fresh().await;
+async fn cleaning_entity_storage_counts_nothing_and_has_no_next_page(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     hub.signal(&entity, "add", "1").await;
@@ -288,17 +345,13 @@ async fn r38_cleaning_entity_storage_counts_nothing_and_has_no_next_page() {
     assert_eq!(cleaned.continuation_token.unwrap_or_default(), "");
 }
 
-#[tokio::test]
-async fn r38_skipping_graceful_terminations_is_unimplemented_as_in_the_official_emulator() {
-    let hub = Hub::fresh().await;
+async fn skipping_graceful_terminations_is_unimplemented_as_in_the_official_emulator(hub: Hub) {
     let request = wire::SkipGracefulOrchestrationTerminationsRequest::default();
     let answer = hub.client().skip_graceful_orchestration_terminations(request).await;
     assert_eq!(code(answer), Code::Unimplemented);
 }
 
-#[tokio::test]
-async fn r36_times_of_a_state_are_in_order_and_an_end_has_one() {
-    let hub = Hub::fresh().await;
+async fn the_times_of_a_state_are_in_order_and_an_ended_instance_has_the_time_of_its_end(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     assert!(hub.state(&id).await.is_some_and(|state| state.completed_timestamp.is_none()));

@@ -1,16 +1,37 @@
 //! Tells what the official suites ask of the transport (R1 to R8), and what keeps every SDK safe (G33, G34).
 
-use crate::builders::{REQUEST, again, ask, call, child, complete, fail, failure, later, lock, now, timer};
-use crate::fixture::{Hub, PATIENCE, QUIET, code};
-use crate::worker::{Turn, kinds};
+use super::builders::{REQUEST, again, ask, call, child, complete, fail, failure, later, lock, now, timer};
+use super::fixture::{Hub, PATIENCE, QUIET, code};
+use super::worker::{Turn, kinds};
+use super::{Case, case};
 use prost::Message as _;
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::{Code, Request};
 
-#[tokio::test]
-async fn g33_a_worker_is_told_no_event_that_the_java_sdk_does_not_know() {
-    let hub = Hub::fresh().await;
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("G33", "A worker is told no event that the Java SDK does not know", a_worker_is_told_no_event_that_the_java_sdk_does_not_know),
+        case("G33", "Every event has a timestamp and every turn a reorder window of zero", every_event_has_a_timestamp_and_every_turn_a_reorder_window_of_zero),
+        case("G33", "Request ids that the hub makes are GUIDs", request_ids_that_the_hub_makes_are_guids),
+        case("G34", "Hello, fan-out, timer, event, child and entity run in one hub", hello_fan_out_timer_event_child_and_entity_run_in_one_hub).partly("raw client only; `tests/interop` and `tests/interop/upstream.sh` run the Python, JavaScript, Java and Go SDKs; \
+     .NET is no part of this repository's runs"),
+        case("R01", "A worker says hello and then gets work over plain HTTP/2", a_worker_says_hello_and_then_gets_work_over_plain_http_2),
+        case("R02", "A call that names no hub is for the default hub", a_call_that_names_no_hub_is_for_the_default_hub).differs("the service wants a name; the plain SDKs send none, so ours has a default and a switch to refuse"),
+        case("R02", "Any token, user agent and worker id are accepted", any_token_user_agent_and_worker_id_are_accepted),
+        case("R03", "A worker that gives an entity limit alone gets everything", a_worker_that_gives_an_entity_limit_alone_gets_everything),
+        case("R03", "A worker that gives no entity limit gets entities", a_worker_that_gives_no_entity_limit_gets_entities),
+        case("R04", "A wait without a deadline waits, and an abandoned wait costs nothing", a_wait_without_a_deadline_waits_and_an_abandoned_wait_costs_nothing),
+        case("R04", "A wait with a deadline ends at the deadline", a_wait_with_a_deadline_ends_at_the_deadline),
+        case("R05", "Workers that come and go leave nothing behind", workers_that_come_and_go_leave_nothing_behind),
+        case("R06", "A late answer of an activity is accepted and dropped", a_late_answer_of_an_activity_is_accepted_and_dropped),
+        case("R07", "A ping carries no token and comes well within two minutes", a_ping_carries_no_token_and_comes_well_within_two_minutes),
+        case("R08", "Turns stay below four mebibytes for a worker that fetches histories", turns_stay_below_four_mebibytes_for_a_worker_that_fetches_histories),
+        case("R08", "Chunks lost with their stream leave nothing behind", chunks_lost_with_their_stream_leave_nothing_behind),
+    ]
+}
+
+async fn a_worker_is_told_no_event_that_the_java_sdk_does_not_know(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, born) = (hub.start("a", "Any").await, hub.id("born"));
     hub.raise(&id, "e", "1").await;
@@ -38,9 +59,7 @@ async fn g33_a_worker_is_told_no_event_that_the_java_sdk_does_not_know() {
     hub.terminate(&id, "end").await;
 }
 
-#[tokio::test]
-async fn g33_every_event_has_a_timestamp_and_every_turn_a_reorder_window_of_zero() {
-    let hub = Hub::fresh().await;
+async fn every_event_has_a_timestamp_and_every_turn_a_reorder_window_of_zero(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     worker.turn().await.act([call(1, "Work", "1"), timer(2, later(now(), 10))]).await;
@@ -58,9 +77,7 @@ async fn g33_every_event_has_a_timestamp_and_every_turn_a_reorder_window_of_zero
     }
 }
 
-#[tokio::test]
-async fn g33_request_ids_that_the_hub_makes_are_guids() {
-    let hub = Hub::fresh().await;
+async fn request_ids_that_the_hub_makes_are_guids(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     hub.signal(&entity, "add", "1").await;
@@ -73,9 +90,7 @@ async fn g33_request_ids_that_the_hub_makes_are_guids() {
     assert!(batch.request.operation_requests[0].timestamp.is_some());
 }
 
-#[tokio::test]
-async fn g34_hello_fan_out_timer_event_child_and_entity_run_in_one_hub() {
-    let hub = Hub::fresh().await;
+async fn hello_fan_out_timer_event_child_and_entity_run_in_one_hub(hub: Hub) {
     let mut worker = hub.worker().await;
     let hello = hub.start("hello", "Hello").await;
     worker.turn().await.finish("\"hello\"").await;
@@ -113,9 +128,7 @@ async fn g34_hello_fan_out_timer_event_child_and_entity_run_in_one_hub() {
     assert_eq!(hub.ended(&all).await.output, Some("all".into()));
 }
 
-#[tokio::test]
-async fn r01_a_worker_says_hello_and_then_gets_work_over_plain_http_2() {
-    let hub = Hub::fresh().await;
+async fn a_worker_says_hello_and_then_gets_work_over_plain_http_2(hub: Hub) {
     assert!(hub.endpoint.starts_with("http://"));
     hub.client().hello(()).await.expect("hello is answered");
     let mut worker = hub.worker().await;
@@ -123,9 +136,7 @@ async fn r01_a_worker_says_hello_and_then_gets_work_over_plain_http_2() {
     worker.turn().await.finish("done").await;
 }
 
-#[tokio::test]
-async fn r02_a_call_that_names_no_hub_is_for_the_default_hub() {
-    let hub = Hub::fresh().await;
+async fn a_call_that_names_no_hub_is_for_the_default_hub(hub: Hub) {
     let mut bare = hub.client_for(None);
     bare.hello(()).await.expect("hello is answered");
     let id = hub.start("a", "Any").await;
@@ -134,9 +145,7 @@ async fn r02_a_call_that_names_no_hub_is_for_the_default_hub() {
     assert!(found.exists, "it is the hub that is called default");
 }
 
-#[tokio::test]
-async fn r02_any_token_and_any_user_agent_and_worker_id_are_accepted() {
-    let hub = Hub::fresh().await;
+async fn any_token_user_agent_and_worker_id_are_accepted(hub: Hub) {
     let mut request = Request::new(());
     let metadata = request.metadata_mut();
     metadata.insert("authorization", "Bearer anything".parse().expect("ascii"));
@@ -145,9 +154,7 @@ async fn r02_any_token_and_any_user_agent_and_worker_id_are_accepted() {
     hub.client().hello(request).await.expect("hello is answered");
 }
 
-#[tokio::test]
-async fn r03_a_worker_that_gives_an_entity_limit_alone_gets_everything() {
-    let hub = Hub::fresh().await;
+async fn a_worker_that_gives_an_entity_limit_alone_gets_everything(hub: Hub) {
     let request = wire::GetWorkItemsRequest { max_concurrent_entity_work_items: 1, ..Default::default() };
     let mut worker = hub.worker_with(request).await;
     hub.start("a", "Any").await;
@@ -157,9 +164,7 @@ async fn r03_a_worker_that_gives_an_entity_limit_alone_gets_everything() {
     worker.batch().await.finish(Some("1")).await;
 }
 
-#[tokio::test]
-async fn r03_a_worker_that_gives_no_entity_limit_gets_entities() {
-    let hub = Hub::fresh().await;
+async fn a_worker_that_gives_no_entity_limit_gets_entities(hub: Hub) {
     let request = wire::GetWorkItemsRequest {
         max_concurrent_orchestration_work_items: 2,
         max_concurrent_activity_work_items: 2,
@@ -170,9 +175,7 @@ async fn r03_a_worker_that_gives_no_entity_limit_gets_entities() {
     worker.batch().await.finish(Some("1")).await;
 }
 
-#[tokio::test]
-async fn r04_a_wait_without_a_deadline_waits_and_an_abandoned_one_costs_nothing() {
-    let hub = Hub::fresh().await;
+async fn a_wait_without_a_deadline_waits_and_an_abandoned_wait_costs_nothing(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     for _ in 0..200 {
@@ -190,9 +193,7 @@ async fn r04_a_wait_without_a_deadline_waits_and_an_abandoned_one_costs_nothing(
     assert_eq!(waiting.await.expect("the wait is answered").output, Some("done".into()));
 }
 
-#[tokio::test]
-async fn r04_a_wait_with_a_deadline_ends_by_it() {
-    let hub = Hub::fresh().await;
+async fn a_wait_with_a_deadline_ends_at_the_deadline(hub: Hub) {
     let id = hub.start("a", "Any").await;
     let mut request = Request::new(wire::GetInstanceRequest { instance_id: id, ..Default::default() });
     request.set_timeout(QUIET);
@@ -201,9 +202,7 @@ async fn r04_a_wait_with_a_deadline_ends_by_it() {
     assert_eq!(code(answer.expect("the deadline is kept")), Code::DeadlineExceeded);
 }
 
-#[tokio::test]
-async fn r05_workers_come_and_go_and_leave_nothing_of_theirs_behind() {
-    let hub = Hub::fresh().await;
+async fn workers_that_come_and_go_leave_nothing_behind(hub: Hub) {
     for number in 0..20 {
         let filter = wire::OrchestrationFilter { name: format!("N{number}"), versions: vec![] };
         let filters = wire::WorkItemFilters { orchestrations: vec![filter], ..Default::default() };
@@ -220,9 +219,7 @@ async fn r05_workers_come_and_go_and_leave_nothing_of_theirs_behind() {
     }
 }
 
-#[tokio::test]
-async fn r06_a_late_answer_of_an_activity_is_accepted_and_dropped() {
-    let hub = Hub::fresh().await;
+async fn a_late_answer_of_an_activity_is_accepted_and_dropped(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([call(1, "Work", "1")]).await;
@@ -237,18 +234,14 @@ async fn r06_a_late_answer_of_an_activity_is_accepted_and_dropped() {
     assert!(worker.is_idle().await);
 }
 
-#[tokio::test]
-async fn r07_a_ping_carries_no_token_and_comes_well_within_two_minutes() {
-    let hub = Hub::fresh().await;
+async fn a_ping_carries_no_token_and_comes_well_within_two_minutes(hub: Hub) {
     let mut worker = hub.worker().await;
     let ping = worker.ping().await;
     assert_eq!(ping.request, Some(wire::work_item::Request::HealthPing(wire::HealthPing {})));
     assert_eq!(ping.completion_token, "");
 }
 
-#[tokio::test]
-async fn r08_turns_stay_below_four_mebibytes_for_a_worker_that_fetches_histories() {
-    let hub = Hub::fresh().await;
+async fn turns_stay_below_four_mebibytes_for_a_worker_that_fetches_histories(hub: Hub) {
     // Whoever fetches a long past is never sent a turn that a client with the usual limit would refuse.
     let request = wire::GetWorkItemsRequest {
         capabilities: vec![wire::WorkerCapability::HistoryStreaming.into()],
@@ -291,10 +284,8 @@ async fn r08_turns_stay_below_four_mebibytes_for_a_worker_that_fetches_histories
     assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }
 
-#[tokio::test]
 #[expect(deprecated, reason = "chunked answers are deprecated, and some SDKs still send them")]
-async fn r08_chunks_lost_with_their_stream_leave_nothing_behind() {
-    let hub = Hub::fresh().await;
+async fn chunks_lost_with_their_stream_leave_nothing_behind(hub: Hub) {
     let mut lost = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = lost.turn().await;

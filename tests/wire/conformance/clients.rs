@@ -1,12 +1,36 @@
 //! Tells what clients may ask for and how they are answered (G7 to G16).
 
-use crate::builders::{call, child, complete, later, now, order};
-use crate::fixture::{Hub, PATIENCE, QUIET, code, refusal};
-use crate::worker::kinds;
+use super::builders::{call, child, complete, later, now, order};
+use super::fixture::{Hub, PATIENCE, QUIET, code, refusal};
+use super::worker::kinds;
+use super::{Case, case};
 use std::time::Duration;
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::{Code, Request, Status};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("G07", "Starting a running id again is refused with ALREADY_EXISTS", starting_a_running_id_again_is_refused_with_already_exists),
+        case("G07", "An empty list of replaceable statuses replaces nothing", an_empty_list_of_replaceable_statuses_replaces_nothing),
+        case("G07", "Replaceable RUNNING without TERMINATED is an invalid argument, and the message says so", replaceable_running_without_terminated_is_an_invalid_argument_and_the_message_says_so),
+        case("G07", "A running instance that may be replaced is replaced, and its late results are dropped", a_running_instance_that_may_be_replaced_is_replaced_and_its_late_results_are_dropped),
+        case("G08", "An id of 101 characters is an invalid argument", an_id_of_101_characters_is_an_invalid_argument),
+        case("G09", "A start at the epoch runs now", a_start_at_the_epoch_runs_now),
+        case("G09", "A start in the future is pending until then, and takes events and a termination meanwhile", a_start_in_the_future_is_pending_until_then_and_takes_events_and_a_termination_meanwhile),
+        case("G10", "A missing instance does not exist and cannot be waited for", a_missing_instance_does_not_exist_and_cannot_be_waited_for).differs("some in-process backends wait until it is created; the service is reported to answer NOT_FOUND"),
+        case("G10", "A wait ends at its deadline and never before its time", a_wait_ends_at_its_deadline_and_never_before_its_time),
+        case("G11", "Events raised before any worker connects are delivered in order", events_raised_before_any_worker_connects_are_delivered_in_order),
+        case("G12", "An instance that no worker takes stays pending and can be terminated without a worker", an_instance_that_no_worker_takes_stays_pending_and_can_be_terminated_without_a_worker).differs("seen with the service for instances no worker takes; ours ends every instance so that has had no turn"),
+        case("G13", "A suspended instance commits events and goes on with them when resumed", a_suspended_instance_commits_events_and_goes_on_with_them_when_resumed),
+        case("G13", "A suspended instance can be terminated", a_suspended_instance_can_be_terminated),
+        case("G14", "Pages of any size add up to the whole, and the last page has no token", pages_of_any_size_add_up_to_the_whole_and_the_last_page_has_no_token),
+        case("G14", "An empty prefix and an empty key mean none", an_empty_prefix_and_an_empty_key_mean_none),
+        case("G15", "A purge counts the instances it deletes, and none of them exists afterwards", a_purge_counts_the_instances_it_deletes_and_none_of_them_exists_afterwards),
+        case("G16", "A running instance cannot be restarted under its own id", a_running_instance_cannot_be_restarted_under_its_own_id),
+        case("G16", "A restart keeps input, name and tags and gets an execution id of its own", a_restart_keeps_input_name_and_tags_and_gets_an_execution_id_of_its_own),
+    ]
+}
 
 /// Starts that id once more, with these statuses replaceable, or without any policy.
 pub(crate) async fn start_again(hub: &Hub, id: &str, replaceable: Option<&[Is]>) -> Result<String, Status> {
@@ -22,9 +46,7 @@ pub(crate) async fn start_again(hub: &Hub, id: &str, replaceable: Option<&[Is]>)
     .await
 }
 
-#[tokio::test]
-async fn g07_starting_a_running_id_again_is_already_exists() {
-    let hub = Hub::fresh().await;
+async fn starting_a_running_id_again_is_refused_with_already_exists(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     assert_eq!(code(start_again(&hub, &id, None).await), Code::AlreadyExists, "while pending");
@@ -33,9 +55,7 @@ async fn g07_starting_a_running_id_again_is_already_exists() {
     assert_eq!(hub.state(&id).await.map(|state| state.name), Some("Any".into()), "it is untouched");
 }
 
-#[tokio::test]
-async fn g07_an_empty_list_of_replaceable_statuses_replaces_nothing() {
-    let hub = Hub::fresh().await;
+async fn an_empty_list_of_replaceable_statuses_replaces_nothing(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.finish("first").await;
@@ -44,9 +64,7 @@ async fn g07_an_empty_list_of_replaceable_statuses_replaces_nothing() {
     assert_eq!(hub.state(&id).await.and_then(|state| state.output), Some("first".into()));
 }
 
-#[tokio::test]
-async fn g07_replaceable_running_without_terminated_is_an_invalid_argument_that_says_so() {
-    let hub = Hub::fresh().await;
+async fn replaceable_running_without_terminated_is_an_invalid_argument_and_the_message_says_so(hub: Hub) {
     for status in [Is::Running, Is::Pending, Is::Suspended] {
         let refused = refusal(start_again(&hub, &hub.id("a"), Some(&[status, Is::Completed])).await);
         assert_eq!(refused.code(), Code::InvalidArgument);
@@ -56,9 +74,7 @@ async fn g07_replaceable_running_without_terminated_is_an_invalid_argument_that_
     assert!(hub.state(&hub.id("a")).await.is_none());
 }
 
-#[tokio::test]
-async fn g07_a_running_instance_that_may_be_replaced_makes_way_and_its_late_results_are_nothing() {
-    let hub = Hub::fresh().await;
+async fn a_running_instance_that_may_be_replaced_is_replaced_and_its_late_results_are_dropped(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let first = worker.turn().await;
@@ -75,9 +91,7 @@ async fn g07_a_running_instance_that_may_be_replaced_makes_way_and_its_late_resu
     hub.terminate(&id, "end").await;
 }
 
-#[tokio::test]
-async fn g08_an_id_of_101_characters_is_an_invalid_argument() {
-    let hub = Hub::fresh().await;
+async fn an_id_of_101_characters_is_an_invalid_argument(hub: Hub) {
     let start = |instance_id| {
         let name = "Any".into();
         hub.start_with(wire::CreateInstanceRequest { instance_id, name, ..Default::default() })
@@ -93,9 +107,7 @@ async fn g08_an_id_of_101_characters_is_an_invalid_argument() {
     assert_eq!(code(hub.client().signal_entity(signal).await), Code::InvalidArgument);
 }
 
-#[tokio::test]
-async fn g09_a_start_at_the_epoch_runs_now() {
-    let hub = Hub::fresh().await;
+async fn a_start_at_the_epoch_runs_now(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.id("a");
     hub.start_with(wire::CreateInstanceRequest {
@@ -110,9 +122,7 @@ async fn g09_a_start_at_the_epoch_runs_now() {
     assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }
 
-#[tokio::test]
-async fn g09_a_start_ahead_is_pending_until_then_and_takes_events_and_termination_meanwhile() {
-    let hub = Hub::fresh().await;
+async fn a_start_in_the_future_is_pending_until_then_and_takes_events_and_a_termination_meanwhile(hub: Hub) {
     let mut worker = hub.worker().await;
     let at = later(now(), 2_500);
     let ahead = |stem: &str| wire::CreateInstanceRequest {
@@ -138,9 +148,7 @@ async fn g09_a_start_ahead_is_pending_until_then_and_takes_events_and_terminatio
     hub.ended(&id).await;
 }
 
-#[tokio::test]
-async fn g10_a_missing_instance_does_not_exist_and_cannot_be_waited_for() {
-    let hub = Hub::fresh().await;
+async fn a_missing_instance_does_not_exist_and_cannot_be_waited_for(hub: Hub) {
     assert!(hub.state(&hub.id("nobody")).await.is_none());
     let request = || wire::GetInstanceRequest { instance_id: hub.id("nobody"), ..Default::default() };
     let mut client = hub.client();
@@ -150,9 +158,7 @@ async fn g10_a_missing_instance_does_not_exist_and_cannot_be_waited_for() {
     assert_eq!(code(wait.expect("the wait is answered at once")), Code::NotFound);
 }
 
-#[tokio::test]
-async fn g10_a_wait_ends_with_its_deadline_and_never_before_its_time() {
-    let hub = Hub::fresh().await;
+async fn a_wait_ends_at_its_deadline_and_never_before_its_time(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -181,9 +187,7 @@ async fn g10_a_wait_ends_with_its_deadline_and_never_before_its_time() {
     assert_eq!(state.and_then(|state| state.output), Some("done".into()));
 }
 
-#[tokio::test]
-async fn g11_events_raised_before_any_worker_connects_are_delivered_in_order() {
-    let hub = Hub::fresh().await;
+async fn events_raised_before_any_worker_connects_are_delivered_in_order(hub: Hub) {
     let id = hub.start("a", "Any").await;
     for number in ["1", "2", "3"] {
         hub.raise(&id, "number", number).await;
@@ -204,9 +208,7 @@ async fn g11_events_raised_before_any_worker_connects_are_delivered_in_order() {
     hub.ended(&id).await;
 }
 
-#[tokio::test]
-async fn g12_what_no_worker_takes_stays_pending_and_can_be_terminated_without_one() {
-    let hub = Hub::fresh().await;
+async fn an_instance_that_no_worker_takes_stays_pending_and_can_be_terminated_without_a_worker(hub: Hub) {
     let filter = wire::OrchestrationFilter { name: "Other".into(), versions: vec![] };
     let filters = wire::WorkItemFilters { orchestrations: vec![filter], ..Default::default() };
     let request = wire::GetWorkItemsRequest { work_item_filters: Some(filters), ..Default::default() };
@@ -220,9 +222,7 @@ async fn g12_what_no_worker_takes_stays_pending_and_can_be_terminated_without_on
     assert_eq!(state.output, Some("\"given\"".into()));
 }
 
-#[tokio::test]
-async fn g13_a_suspended_instance_commits_events_and_goes_on_with_them_when_resumed() {
-    let hub = Hub::fresh().await;
+async fn a_suspended_instance_commits_events_and_goes_on_with_them_when_resumed(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -246,9 +246,7 @@ async fn g13_a_suspended_instance_commits_events_and_goes_on_with_them_when_resu
     assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }
 
-#[tokio::test]
-async fn g13_a_suspended_instance_can_be_terminated() {
-    let hub = Hub::fresh().await;
+async fn a_suspended_instance_can_be_terminated(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -260,9 +258,7 @@ async fn g13_a_suspended_instance_can_be_terminated() {
     assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, Some("stopped".into())));
 }
 
-#[tokio::test]
-async fn g14_pages_of_any_size_together_are_the_whole_and_the_last_has_no_token() {
-    let hub = Hub::fresh().await;
+async fn pages_of_any_size_add_up_to_the_whole_and_the_last_page_has_no_token(hub: Hub) {
     for number in 0..7 {
         hub.start(&format!("p{number}"), "Any").await;
     }
@@ -292,9 +288,7 @@ async fn g14_pages_of_any_size_together_are_the_whole_and_the_last_has_no_token(
     assert!(wholes.iter().all(|ids| *ids == wholes[3]), "{wholes:?}");
 }
 
-#[tokio::test]
-async fn g14_an_empty_prefix_and_an_empty_key_mean_none() {
-    let hub = Hub::fresh().await;
+async fn an_empty_prefix_and_an_empty_key_mean_none(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.finish("done").await;
@@ -309,9 +303,7 @@ async fn g14_an_empty_prefix_and_an_empty_key_mean_none() {
     assert!(page.instance_ids.contains(&id));
 }
 
-#[tokio::test]
-async fn g15_a_purge_counts_what_it_deletes_and_nothing_of_it_exists_afterwards() {
-    let hub = Hub::fresh().await;
+async fn a_purge_counts_the_instances_it_deletes_and_none_of_them_exists_afterwards(hub: Hub) {
     let mut worker = hub.worker().await;
     assert_eq!(hub.purge(&hub.id("nobody"), false).await, 0);
     let alone = hub.start("alone", "Any").await;
@@ -330,9 +322,7 @@ async fn g15_a_purge_counts_what_it_deletes_and_nothing_of_it_exists_afterwards(
     assert!(hub.history(&parent).await.is_empty());
 }
 
-#[tokio::test]
-async fn g16_a_running_instance_cannot_be_restarted_under_its_own_id() {
-    let hub = Hub::fresh().await;
+async fn a_running_instance_cannot_be_restarted_under_its_own_id(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -340,9 +330,7 @@ async fn g16_a_running_instance_cannot_be_restarted_under_its_own_id() {
     assert_eq!(hub.status(&id).await, Is::Running);
 }
 
-#[tokio::test]
-async fn g16_a_restart_keeps_input_name_and_tags_and_is_another_execution() {
-    let hub = Hub::fresh().await;
+async fn a_restart_keeps_input_name_and_tags_and_gets_an_execution_id_of_its_own(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.id("a");
     let request = wire::CreateInstanceRequest {

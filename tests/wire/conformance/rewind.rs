@@ -1,11 +1,40 @@
 //! Tells how a failed orchestration is rewound (G17).
 
-use crate::builders::{call, child, complete, fail, failure, rewound, rewound_history};
-use crate::fixture::{Hub, code};
-use crate::worker::{RawWorker, Turn, kinds};
+use super::builders::{call, child, complete, fail, failure, rewound, rewound_history};
+use super::fixture::{Hub, code};
+use super::worker::{RawWorker, Turn, kinds};
+use super::{Case, case};
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::Code;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("G17", "Only a failed instance can be rewound", only_a_failed_instance_can_be_rewound),
+        case(
+            "G17",
+            "A rewind runs the failed activity again and no other",
+            a_rewind_runs_the_failed_activity_again_and_no_other,
+        ),
+        case("G17", "A rewind can be done twice in a row", a_rewind_can_be_done_twice_in_a_row),
+        case(
+            "G17",
+            "A rewind reaches failed children and leaves those that succeeded",
+            a_rewind_reaches_failed_children_and_leaves_those_that_succeeded,
+        ),
+        case("G17", "A rewind creates a purged child again", a_rewind_creates_a_purged_child_again),
+        case(
+            "G17",
+            "A wait right after a rewind does not return the old failure",
+            a_wait_right_after_a_rewind_does_not_return_the_old_failure,
+        ),
+        case(
+            "G17",
+            "A worker that refuses a rewind leaves the instance failed as it was",
+            a_worker_that_refuses_a_rewind_leaves_the_instance_failed_as_it_was,
+        ),
+    ]
+}
 
 const NEW: &str = "0123456789abcdef0123456789abcdef";
 const NEWER: &str = "fedcba9876543210fedcba9876543210";
@@ -37,9 +66,7 @@ fn expect_rewind(turn: &Turn) {
     assert!(kinds(&turn.request.past_events).contains(&"ExecutionCompleted"));
 }
 
-#[tokio::test]
-async fn g17_only_a_failed_instance_can_be_rewound() {
-    let hub = Hub::fresh().await;
+async fn only_a_failed_instance_can_be_rewound(hub: Hub) {
     let mut worker = hub.worker().await;
     assert_eq!(code(hub.rewind(&hub.id("nobody")).await), Code::NotFound);
     let id = hub.start("a", "Any").await;
@@ -63,9 +90,7 @@ async fn g17_only_a_failed_instance_can_be_rewound() {
     assert_eq!(hub.status(&other).await, Is::Terminated);
 }
 
-#[tokio::test]
-async fn g17_a_rewind_runs_the_failed_activity_again_and_only_it() {
-    let hub = Hub::fresh().await;
+async fn a_rewind_runs_the_failed_activity_again_and_no_other(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, execution) = failed(&hub, &mut worker).await;
     hub.rewind(&id).await.expect("a failed instance is rewound");
@@ -95,9 +120,7 @@ async fn g17_a_rewind_runs_the_failed_activity_again_and_only_it() {
     assert!(worker.is_idle().await, "nothing else is run again");
 }
 
-#[tokio::test]
-async fn g17_a_rewind_can_be_done_twice_in_a_row() {
-    let hub = Hub::fresh().await;
+async fn a_rewind_can_be_done_twice_in_a_row(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, _) = failed(&hub, &mut worker).await;
     hub.rewind(&id).await.expect("a failed instance is rewound");
@@ -117,9 +140,7 @@ async fn g17_a_rewind_can_be_done_twice_in_a_row() {
     assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }
 
-#[tokio::test]
-async fn g17_a_rewind_goes_down_to_failed_children_and_leaves_those_that_succeeded() {
-    let hub = Hub::fresh().await;
+async fn a_rewind_reaches_failed_children_and_leaves_those_that_succeeded(hub: Hub) {
     let mut worker = hub.worker().await;
     let (parent, good, bad) = (hub.start("parent", "Any").await, hub.id("good"), hub.id("bad"));
     worker.turn_of(&parent).await.act([child(1, &good, "Good"), child(2, &bad, "Bad")]).await;
@@ -155,9 +176,7 @@ async fn g17_a_rewind_goes_down_to_failed_children_and_leaves_those_that_succeed
     assert!(worker.is_idle().await, "the child that had succeeded is not run again");
 }
 
-#[tokio::test]
-async fn g17_a_rewind_creates_a_purged_child_again() {
-    let hub = Hub::fresh().await;
+async fn a_rewind_creates_a_purged_child_again(hub: Hub) {
     let mut worker = hub.worker().await;
     let (parent, bad) = (hub.start("parent", "Any").await, hub.id("bad"));
     worker.turn_of(&parent).await.act([child(1, &bad, "Bad")]).await;
@@ -181,9 +200,7 @@ async fn g17_a_rewind_creates_a_purged_child_again() {
     assert_eq!(hub.ended(&parent).await.output, Some("done".into()));
 }
 
-#[tokio::test]
-async fn g17_a_wait_right_after_a_rewind_does_not_return_the_old_failure() {
-    let hub = Hub::fresh().await;
+async fn a_wait_right_after_a_rewind_does_not_return_the_old_failure(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, _) = failed(&hub, &mut worker).await;
     hub.rewind(&id).await.expect("a failed instance is rewound");
@@ -196,9 +213,7 @@ async fn g17_a_wait_right_after_a_rewind_does_not_return_the_old_failure() {
     assert_eq!(waiting.await.expect("the wait is answered").output, Some("well".into()));
 }
 
-#[tokio::test]
-async fn g17_a_worker_that_refuses_a_rewind_leaves_the_instance_failed_as_it_was() {
-    let hub = Hub::fresh().await;
+async fn a_worker_that_refuses_a_rewind_leaves_the_instance_failed_as_it_was(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, execution) = failed(&hub, &mut worker).await;
     let before = kinds(&hub.history(&id).await);

@@ -1,17 +1,65 @@
 //! Tells what becomes of a turn's answer (G18 to G26).
 
-use crate::builders::{
-    again, call, call_with, child, complete, end, end_with, fail, failure, later, now, order, raised, send,
-    signal, timer, unlock,
+use super::builders::{
+    again, call, call_with, child, complete, end, fail, failure, later, now, order, send, signal, timer,
+    unlock,
 };
-use crate::fixture::Hub;
-use crate::worker::kinds;
+use super::fixture::Hub;
+use super::worker::kinds;
+use super::{Case, case};
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 
-#[tokio::test]
-async fn g18_an_activity_then_a_timer_then_a_child_make_exactly_these_twelve_events() {
-    let hub = Hub::fresh().await;
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "G18",
+            "An activity, then a timer, then a child make exactly these twelve events",
+            an_activity_then_a_timer_then_a_child_make_exactly_these_twelve_events,
+        ),
+        case(
+            "G21",
+            "An activity scheduled again under its id is run again",
+            an_activity_scheduled_again_under_its_id_is_run_again,
+        ),
+        case(
+            "G21",
+            "Three tries of a child with three tries of an activity make nine runs under one child id",
+            three_tries_of_a_child_with_three_tries_of_an_activity_make_nine_runs_under_one_child_id,
+        ),
+        case(
+            "G22",
+            "A child that fails or is terminated always gives its parent failure details",
+            a_child_that_fails_or_is_terminated_always_gives_its_parent_failure_details,
+        ),
+        case("G23", "Actions behind a completion take effect", actions_behind_a_completion_take_effect),
+        case(
+            "G24",
+            "A termination in the same turn wins over completion",
+            a_termination_in_the_same_turn_wins_over_completion,
+        ),
+        case(
+            "G24",
+            "A termination in the same turn wins over continue-as-new",
+            a_termination_in_the_same_turn_wins_over_continue_as_new,
+        ),
+        case("G25", "A timer in the past fires at once", a_timer_in_the_past_fires_at_once),
+        case(
+            "G25",
+            "The turn of a timer is told a time at or after the timer's",
+            the_turn_of_a_timer_is_told_a_time_at_or_after_the_timers,
+        ),
+        case(
+            "G25",
+            "The turn of a timer is later than the timer in whole milliseconds too",
+            the_turn_of_a_timer_is_later_than_the_timer_in_whole_milliseconds_too,
+        ),
+        case("G26", "An answer in three chunks is applied once", an_answer_in_three_chunks_is_applied_once),
+        case("G26", "An activity is told what its action said", an_activity_is_told_what_its_action_said),
+    ]
+}
+
+async fn an_activity_then_a_timer_then_a_child_make_exactly_these_twelve_events(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, born) = (hub.start("a", "Any").await, hub.id("born"));
     worker.turn_of(&id).await.act([call(1, "Work", "1")]).await;
@@ -56,133 +104,7 @@ async fn g18_an_activity_then_a_timer_then_a_child_make_exactly_these_twelve_eve
     assert_eq!((last.orchestration_status(), last.result.as_deref()), (Is::Completed, Some("done")));
 }
 
-#[tokio::test]
-async fn g19_events_around_continue_as_new_arrive_once_and_in_order_by_carry_over() {
-    let hub = Hub::fresh().await;
-    let id = hub.start("a", "Any").await;
-    hub.raise(&id, "e", "1").await;
-    let mut worker = hub.worker().await;
-    let turn = worker.turn().await;
-    assert_eq!(turn.kinds(), ["OrchestratorStarted", "ExecutionStarted", "EventRaised"]);
-    hub.raise(&id, "e", "2").await;
-    turn.act([again(1, "next", vec![raised("e", "1")])]).await;
-    let next = worker.turn().await;
-    assert_eq!(inputs(&next.news()), ["1", "2"]);
-    assert!(next.request.past_events.is_empty(), "the old history is gone");
-    assert_eq!(next.beginning().input, Some("next".into()));
-    next.finish("done").await;
-    hub.ended(&id).await;
-    assert!(worker.is_idle().await);
-}
-
-#[tokio::test]
-async fn g19_an_event_sent_to_oneself_beside_continue_as_new_reaches_the_new_execution() {
-    let hub = Hub::fresh().await;
-    let mut worker = hub.worker().await;
-    let id = hub.start("a", "Any").await;
-    let turn = worker.turn().await;
-    turn.act([send(1, &id, "e", "kept"), again(2, "next", vec![])]).await;
-    let mut seen = Vec::new();
-    while seen.is_empty() {
-        let next = worker.turn().await;
-        assert_ne!(next.execution(), turn.execution());
-        seen = inputs(&next.news());
-        next.act([]).await;
-    }
-    assert_eq!(seen, ["kept"]);
-    assert!(worker.is_idle().await, "it came once");
-    hub.terminate(&id, "end").await;
-}
-
-#[tokio::test]
-async fn g19_continue_as_new_keeps_tags_and_trace_and_takes_the_new_version() {
-    let hub = Hub::fresh().await;
-    let mut worker = hub.worker().await;
-    let trace = wire::TraceContext {
-        trace_parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
-        trace_state: Some("k=v".into()),
-        ..Default::default()
-    };
-    let id = hub.id("a");
-    hub.start_with(wire::CreateInstanceRequest {
-        instance_id: id.clone(),
-        name: "Any".into(),
-        version: Some("1.0".into()),
-        tags: [("team".to_owned(), "blue".to_owned())].into(),
-        parent_trace_context: Some(trace.clone()),
-        ..Default::default()
-    })
-    .await
-    .expect("the instance starts");
-    let first = worker.turn().await;
-    first
-        .act([end_with(
-            1,
-            wire::CompleteOrchestrationAction {
-                orchestration_status: Is::ContinuedAsNew.into(),
-                result: Some("2".into()),
-                new_version: Some("2.0".into()),
-                ..Default::default()
-            },
-        )])
-        .await;
-    let second = worker.turn().await;
-    let begins = second.beginning();
-    assert_eq!(begins.version, Some("2.0".into()));
-    assert_eq!(begins.tags.get("team").map(String::as_str), Some("blue"));
-    assert_eq!(begins.parent_trace_context, Some(trace));
-    assert_ne!(second.execution(), first.execution());
-    assert_eq!(hub.status(&id).await, Is::Running, "a new generation is not pending");
-    second.finish("done").await;
-    assert_eq!(hub.ended(&id).await.version, Some("2.0".into()));
-}
-
-#[tokio::test]
-async fn g19_an_orchestration_lives_a_thousand_generations() {
-    let hub = Hub::fresh().await;
-    let mut worker = hub.worker().await;
-    let id = hub.start("a", "Any").await;
-    for generation in 1..=1000 {
-        worker.turn().await.act([again(1, &generation.to_string(), vec![])]).await;
-    }
-    let last = worker.turn().await;
-    assert_eq!(last.beginning().input, Some("1000".into()));
-    last.finish("done").await;
-    assert_eq!(hub.ended(&id).await.output, Some("done".into()));
-    assert_eq!(hub.history(&id).await.len(), 3, "one generation's history is kept");
-}
-
-#[tokio::test]
-async fn g20_sixty_four_events_consumed_one_a_turn_make_sixty_four_turns_in_order() {
-    let hub = Hub::fresh().await;
-    let id = hub.start("a", "Any").await;
-    for number in 0..64 {
-        hub.raise(&id, "e", &number.to_string()).await;
-    }
-    let mut worker = hub.worker().await;
-    let first = worker.turn().await;
-    // ExecutionStarted counts, so the first turn consumes it alone.
-    let one = |turn: &crate::worker::Turn, actions| wire::OrchestratorResponse {
-        num_events_processed: Some(1),
-        ..turn.answer(actions)
-    };
-    first.send(one(&first, vec![])).await.expect("the answer is taken");
-    for number in 0..64 {
-        let turn = worker.turn().await;
-        assert_eq!(inputs(&turn.news()).len(), 64 - number, "the rest comes again");
-        assert_eq!(inputs(&turn.news())[0], number.to_string());
-        let actions = if number == 63 { vec![complete(1, "done")] } else { vec![] };
-        turn.send(one(&turn, actions)).await.expect("the answer is taken");
-    }
-    hub.ended(&id).await;
-    let history = hub.history(&id).await;
-    let facts: Vec<_> = history.into_iter().filter_map(|event| event.event_type).collect();
-    assert_eq!(inputs(&facts), (0..64).map(|number| number.to_string()).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn g21_an_activity_scheduled_again_under_its_id_is_run_again() {
-    let hub = Hub::fresh().await;
+async fn an_activity_scheduled_again_under_its_id_is_run_again(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     for attempt in 1..=3 {
@@ -202,9 +124,7 @@ async fn g21_an_activity_scheduled_again_under_its_id_is_run_again() {
     assert_eq!((count("TaskScheduled"), count("TaskFailed"), count("TaskCompleted")), (3, 2, 1));
 }
 
-#[tokio::test]
-async fn g21_three_tries_of_a_child_with_three_tries_of_an_activity_make_nine_runs_under_one_child_id() {
-    let hub = Hub::fresh().await;
+async fn three_tries_of_a_child_with_three_tries_of_an_activity_make_nine_runs_under_one_child_id(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, born) = (hub.start("a", "Any").await, hub.id("born"));
     let mut executions = Vec::new();
@@ -231,9 +151,7 @@ async fn g21_three_tries_of_a_child_with_three_tries_of_an_activity_make_nine_ru
     assert_eq!((activities, executions.len()), (9, 3));
 }
 
-#[tokio::test]
-async fn g22_a_child_that_fails_or_is_terminated_always_gives_its_parent_failure_details() {
-    let hub = Hub::fresh().await;
+async fn a_child_that_fails_or_is_terminated_always_gives_its_parent_failure_details(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let (failing, bare, ended) = (hub.id("failing"), hub.id("bare"), hub.id("ended"));
@@ -258,9 +176,7 @@ async fn g22_a_child_that_fails_or_is_terminated_always_gives_its_parent_failure
     hub.ended(&id).await;
 }
 
-#[tokio::test]
-async fn g23_actions_behind_a_completion_take_effect() {
-    let hub = Hub::fresh().await;
+async fn actions_behind_a_completion_take_effect(hub: Hub) {
     let mut worker = hub.worker().await;
     let target = hub.start("target", "Any").await;
     worker.turn_of(&target).await.act([]).await;
@@ -282,9 +198,7 @@ async fn g23_actions_behind_a_completion_take_effect() {
     assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }
 
-#[tokio::test]
-async fn g24_a_termination_in_the_same_turn_wins_over_completion() {
-    let hub = Hub::fresh().await;
+async fn a_termination_in_the_same_turn_wins_over_completion(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -296,9 +210,7 @@ async fn g24_a_termination_in_the_same_turn_wins_over_completion() {
     assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, Some("stopped".into())));
 }
 
-#[tokio::test]
-async fn g24_a_termination_in_the_same_turn_wins_over_continue_as_new() {
-    let hub = Hub::fresh().await;
+async fn a_termination_in_the_same_turn_wins_over_continue_as_new(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -321,9 +233,7 @@ async fn g24_a_termination_in_the_same_turn_wins_over_continue_as_new() {
     assert_eq!(state.output, Some("while it ran".into()));
 }
 
-#[tokio::test]
-async fn g25_a_timer_in_the_past_fires_at_once() {
-    let hub = Hub::fresh().await;
+async fn a_timer_in_the_past_fires_at_once(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     let past = later(now(), -60_000);
@@ -333,9 +243,7 @@ async fn g25_a_timer_in_the_past_fires_at_once() {
     turn.finish("done").await;
 }
 
-#[tokio::test]
-async fn g25_the_turn_of_a_timer_is_told_a_time_at_or_after_it() {
-    let hub = Hub::fresh().await;
+async fn the_turn_of_a_timer_is_told_a_time_at_or_after_the_timers(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     // Finer than a microsecond, as the Java SDK sends it.
@@ -348,9 +256,7 @@ async fn g25_the_turn_of_a_timer_is_told_a_time_at_or_after_it() {
     turn.finish("done").await;
 }
 
-#[tokio::test]
-async fn g25_the_turn_of_a_timer_is_later_than_it_in_whole_milliseconds_too() {
-    let hub = Hub::fresh().await;
+async fn the_turn_of_a_timer_is_later_than_the_timer_in_whole_milliseconds_too(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     let mut turn = worker.turn().await;
@@ -366,10 +272,8 @@ async fn g25_the_turn_of_a_timer_is_later_than_it_in_whole_milliseconds_too() {
     turn.finish("done").await;
 }
 
-#[tokio::test]
 #[expect(deprecated, reason = "chunked answers are deprecated, and some SDKs still send them")]
-async fn g26_an_answer_in_three_chunks_is_applied_once() {
-    let hub = Hub::fresh().await;
+async fn an_answer_in_three_chunks_is_applied_once(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let turn = worker.turn().await;
@@ -395,9 +299,7 @@ async fn g26_an_answer_in_three_chunks_is_applied_once() {
     assert!(worker.is_idle().await);
 }
 
-#[tokio::test]
-async fn g26_an_activity_is_told_what_its_action_said() {
-    let hub = Hub::fresh().await;
+async fn an_activity_is_told_what_its_action_said(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let trace = wire::TraceContext { trace_parent: "00-trace-01".into(), ..Default::default() };
@@ -418,7 +320,7 @@ async fn g26_an_activity_is_told_what_its_action_said() {
 }
 
 /// The data of raised events, in order.
-fn inputs(events: &[EventType]) -> Vec<String> {
+pub(super) fn inputs(events: &[EventType]) -> Vec<String> {
     let raised = events.iter().filter_map(|event| match event {
         EventType::EventRaised(raised) => raised.input.clone(),
         _ => None,

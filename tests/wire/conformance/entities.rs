@@ -1,16 +1,72 @@
 //! Tells how entities are run, locked and kept (G27 to G32).
 
-use crate::builders::{
+use super::builders::{
     OTHER_REQUEST, REQUEST, ask, complete, failure, later, lock, now, order, signal, unlock,
 };
-use crate::fixture::{Hub, eventually};
+use super::fixture::{Hub, eventually};
+use super::{Case, case};
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::operation_result::ResultType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
 
-#[tokio::test]
-async fn g27_a_signal_to_a_new_entity_makes_it_once_the_worker_sets_its_state() {
-    let hub = Hub::fresh().await;
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "G27",
+            "A signal to a new entity makes it once the worker sets its state",
+            a_signal_to_a_new_entity_makes_it_once_the_worker_sets_its_state,
+        ),
+        case(
+            "G27",
+            "An entity whose state is deleted does not exist",
+            an_entity_whose_state_is_deleted_does_not_exist,
+        ),
+        case("G27", "A scheduled signal waits for its time", a_scheduled_signal_waits_for_its_time),
+        case(
+            "G28",
+            "A call says who called, and its request id comes back unchanged",
+            a_call_says_who_called_and_its_request_id_comes_back_unchanged,
+        ),
+        case("G28", "A failed call comes back as a failure", a_failed_call_comes_back_as_a_failure),
+        case(
+            "G29",
+            "Of two orchestrations that lock a and b, one holds both and the other waits at a",
+            of_two_orchestrations_that_lock_a_and_b_one_holds_both_and_the_other_waits_at_a,
+        ),
+        case(
+            "G29",
+            "A lock on several entities is taken one after another",
+            a_lock_on_several_entities_is_taken_one_after_another,
+        ),
+        case(
+            "G30",
+            "A lock is released by unlocking, completing, terminating and purging",
+            a_lock_is_released_by_unlocking_completing_terminating_and_purging,
+        ),
+        case(
+            "G31",
+            "A batch that fails as a whole is delivered again and loses nothing",
+            a_batch_that_fails_as_a_whole_is_delivered_again_and_loses_nothing,
+        ),
+        case(
+            "G31",
+            "Operations without a result are delivered again in order",
+            operations_without_a_result_are_delivered_again_in_order,
+        ),
+        case(
+            "G32",
+            "An orchestration that an entity starts in the future is pending until then",
+            an_orchestration_that_an_entity_starts_in_the_future_is_pending_until_then,
+        ),
+        case(
+            "G30",
+            "Only the holder's operations pass while an entity is locked",
+            only_the_holders_operations_pass_while_an_entity_is_locked,
+        ),
+    ]
+}
+
+async fn a_signal_to_a_new_entity_makes_it_once_the_worker_sets_its_state(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     assert!(hub.entity_state(&entity).await.is_none());
@@ -24,9 +80,7 @@ async fn g27_a_signal_to_a_new_entity_makes_it_once_the_worker_sets_its_state() 
     assert!(state.last_modified_time.is_some());
 }
 
-#[tokio::test]
-async fn g27_an_entity_whose_state_is_deleted_does_not_exist() {
-    let hub = Hub::fresh().await;
+async fn an_entity_whose_state_is_deleted_does_not_exist(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     hub.signal(&entity, "add", "1").await;
@@ -38,9 +92,7 @@ async fn g27_an_entity_whose_state_is_deleted_does_not_exist() {
     assert!(hub.entity_state(&entity).await.is_none());
 }
 
-#[tokio::test]
-async fn g27_a_scheduled_signal_waits_for_its_time() {
-    let hub = Hub::fresh().await;
+async fn a_scheduled_signal_waits_for_its_time(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     let at = later(now(), 2_000);
@@ -56,9 +108,7 @@ async fn g27_a_scheduled_signal_waits_for_its_time() {
     late.finish(Some("2")).await;
 }
 
-#[tokio::test]
-async fn g28_a_call_says_who_called_and_its_request_id_comes_back_unchanged() {
-    let hub = Hub::fresh().await;
+async fn a_call_says_who_called_and_its_request_id_comes_back_unchanged(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, entity) = (hub.start("a", "Any").await, hub.entity("counter", "a"));
     let turn = worker.turn().await;
@@ -79,9 +129,7 @@ async fn g28_a_call_says_who_called_and_its_request_id_comes_back_unchanged() {
     told.finish("done").await;
 }
 
-#[tokio::test]
-async fn g28_a_failed_call_comes_back_as_a_failure() {
-    let hub = Hub::fresh().await;
+async fn a_failed_call_comes_back_as_a_failure(hub: Hub) {
     let mut worker = hub.worker().await;
     hub.start("a", "Any").await;
     let entity = hub.entity("counter", "a");
@@ -101,9 +149,7 @@ async fn g28_a_failed_call_comes_back_as_a_failure() {
     told.finish("done").await;
 }
 
-#[tokio::test]
-async fn g29_of_two_orchestrations_that_lock_a_and_b_one_holds_both_and_the_other_waits_at_a() {
-    let hub = Hub::fresh().await;
+async fn of_two_orchestrations_that_lock_a_and_b_one_holds_both_and_the_other_waits_at_a(hub: Hub) {
     let mut worker = hub.worker().await;
     let (a, b) = (hub.entity("lockable", "a"), hub.entity("lockable", "b"));
     let first = hub.start("first", "Any").await;
@@ -137,9 +183,7 @@ async fn g29_of_two_orchestrations_that_lock_a_and_b_one_holds_both_and_the_othe
     granted.finish("done").await;
 }
 
-#[tokio::test]
-async fn g29_a_lock_on_several_entities_is_taken_one_after_another() {
-    let hub = Hub::fresh().await;
+async fn a_lock_on_several_entities_is_taken_one_after_another(hub: Hub) {
     let mut worker = hub.worker().await;
     let (a, b) = (hub.entity("lockable", "a"), hub.entity("lockable", "b"));
     let holder = hub.start("holder", "Any").await;
@@ -153,9 +197,7 @@ async fn g29_a_lock_on_several_entities_is_taken_one_after_another() {
     assert_eq!(held.locked_by, Some(holder));
 }
 
-#[tokio::test]
-async fn g30_a_lock_is_released_by_unlocking_completing_terminating_and_purging() {
-    let hub = Hub::fresh().await;
+async fn a_lock_is_released_by_unlocking_completing_terminating_and_purging(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("lockable", "a");
     for way in ["unlock", "complete", "terminate", "restart", "purge"] {
@@ -180,7 +222,7 @@ async fn g30_a_lock_is_released_by_unlocking_completing_terminating_and_purging(
             _ => {
                 granted.act([]).await;
                 let replaced =
-                    crate::clients::start_again(&hub, &id, Some(&[Is::Running, Is::Terminated])).await;
+                    super::clients::start_again(&hub, &id, Some(&[Is::Running, Is::Terminated])).await;
                 replaced.expect("a running instance is replaced");
                 worker.turn_of(&id).await.finish("done").await;
             }
@@ -202,9 +244,7 @@ async fn g30_a_lock_is_released_by_unlocking_completing_terminating_and_purging(
     assert_eq!(free, None, "after a purge in line");
 }
 
-#[tokio::test]
-async fn g31_a_batch_that_fails_as_a_whole_is_delivered_again_and_loses_nothing() {
-    let hub = Hub::fresh().await;
+async fn a_batch_that_fails_as_a_whole_is_delivered_again_and_loses_nothing(hub: Hub) {
     let entity = hub.entity("counter", "a");
     for input in ["1", "2", "3"] {
         hub.signal(&entity, &format!("add{input}"), input).await;
@@ -226,9 +266,7 @@ async fn g31_a_batch_that_fails_as_a_whole_is_delivered_again_and_loses_nothing(
     assert_eq!(state.serialized_state, Some("6".into()));
 }
 
-#[tokio::test]
-async fn g31_operations_without_a_result_are_delivered_again_in_order() {
-    let hub = Hub::fresh().await;
+async fn operations_without_a_result_are_delivered_again_in_order(hub: Hub) {
     let entity = hub.entity("counter", "a");
     for input in ["1", "2", "3"] {
         hub.signal(&entity, &format!("add{input}"), input).await;
@@ -245,9 +283,7 @@ async fn g31_operations_without_a_result_are_delivered_again_in_order() {
     assert!(worker.is_idle().await);
 }
 
-#[tokio::test]
-async fn g32_an_orchestration_that_an_entity_starts_ahead_is_pending_until_then() {
-    let hub = Hub::fresh().await;
+async fn an_orchestration_that_an_entity_starts_in_the_future_is_pending_until_then(hub: Hub) {
     let mut worker = hub.worker().await;
     let (entity, id, at) = (hub.entity("starter", "a"), hub.id("born"), later(now(), 2_000));
     hub.signal(&entity, "start", "1").await;
@@ -277,9 +313,7 @@ async fn g32_an_orchestration_that_an_entity_starts_ahead_is_pending_until_then(
     turn.finish("done").await;
 }
 
-#[tokio::test]
-async fn g30_while_locked_only_the_holders_operations_pass() {
-    let hub = Hub::fresh().await;
+async fn only_the_holders_operations_pass_while_an_entity_is_locked(hub: Hub) {
     let mut worker = hub.worker().await;
     let (id, entity) = (hub.start("a", "Any").await, hub.entity("lockable", "a"));
     worker.turn().await.act([lock(1, "s", &id, &[&entity])]).await;

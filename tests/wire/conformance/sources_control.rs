@@ -1,15 +1,27 @@
 //! Tells how suspension, termination and filters must reach workers, as the sources of the SDKs have it (R72 to R78).
 
-use crate::builders::{REQUEST, again, call, complete};
-use crate::fixture::Hub;
-use crate::suites_history::only;
-use crate::worker::kinds;
+use super::builders::{REQUEST, again, call, complete};
+use super::fixture::Hub;
+use super::suites_history::only;
+use super::worker::kinds;
+use super::{Case, case};
 use taskhub::wire::{self, OrchestrationStatus as Is};
 use tonic::Request;
 
-#[tokio::test]
-async fn r72_a_suspension_begins_a_turn_of_its_own() {
-    let hub = Hub::fresh().await;
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("R72", "A suspension begins a turn of its own", a_suspension_begins_a_turn_of_its_own),
+        case("R73", "A second suspension and a redundant resume reach no worker", a_second_suspension_and_a_redundant_resume_reach_no_worker),
+        case("R74", "A termination is told alone, and the events before it are in history", a_termination_is_told_alone_and_the_events_before_it_are_in_history).differs("not documented; Java's worker stops for good where a termination stands beside what ends its code"),
+        case("R74", "A termination during a first turn that is abandoned wins over the outcome of that turn", a_termination_during_a_first_turn_that_is_abandoned_wins_over_the_outcome_of_that_turn),
+        case("R75", "A star in a filter matches any name", a_star_in_a_filter_matches_any_name).differs("Java's worker sends it where it has a function for every name; not documented"),
+        case("R76", "A signal that is sent again under its request id counts once", a_signal_that_is_sent_again_under_its_request_id_counts_once).differs("not documented; three SDKs send a call again whose connection broke, and the id is all that tells"),
+        case("R77", "JavaScript and Python exporters get a key with every filled page of ids", javascript_and_python_exporters_get_a_key_with_every_filled_page_of_ids),
+        case("R78", "A suspended instance that continues as new is suspended again by an event of its own", a_suspended_instance_that_continues_as_new_is_suspended_again_by_an_event_of_its_own),
+    ]
+}
+
+async fn a_suspension_begins_a_turn_of_its_own(hub: Hub) {
     let id = hub.start("a", "Any").await;
     hub.raise(&id, "e", "1").await;
     hub.suspend(&id).await;
@@ -28,9 +40,7 @@ async fn r72_a_suspension_begins_a_turn_of_its_own() {
     hub.terminate(&id, "end").await;
 }
 
-#[tokio::test]
-async fn r73_a_second_suspension_and_a_needless_resume_reach_no_worker() {
-    let hub = Hub::fresh().await;
+async fn a_second_suspension_and_a_redundant_resume_reach_no_worker(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -52,9 +62,7 @@ async fn r73_a_second_suspension_and_a_needless_resume_reach_no_worker() {
     assert_eq!(told.iter().filter(control).count(), 2, "{told:?}");
 }
 
-#[tokio::test]
-async fn r74_a_termination_is_all_that_its_turn_tells_and_what_came_before_is_in_history() {
-    let hub = Hub::fresh().await;
+async fn a_termination_is_told_alone_and_the_events_before_it_are_in_history(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;
@@ -78,9 +86,7 @@ async fn r74_a_termination_is_all_that_its_turn_tells_and_what_came_before_is_in
     );
 }
 
-#[tokio::test]
-async fn r74_a_termination_during_a_first_turn_that_is_given_back_wins_over_what_that_turn_comes_to() {
-    let hub = Hub::fresh().await;
+async fn a_termination_during_a_first_turn_that_is_abandoned_wins_over_the_outcome_of_that_turn(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     let first = worker.turn().await;
@@ -93,9 +99,7 @@ async fn r74_a_termination_during_a_first_turn_that_is_given_back_wins_over_what
     assert_eq!((state.orchestration_status(), state.output), (Is::Terminated, Some("stop".into())));
 }
 
-#[tokio::test]
-async fn r75_a_star_in_a_filter_is_any_name() {
-    let hub = Hub::fresh().await;
+async fn a_star_in_a_filter_matches_any_name(hub: Hub) {
     let mut worker = hub.worker_with(only(&[("*", &[])], &[("*", &[])], &[])).await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([call(1, "Work", "1")]).await;
@@ -104,9 +108,7 @@ async fn r75_a_star_in_a_filter_is_any_name() {
     assert_eq!(hub.ended(&id).await.output, Some("done".into()));
 }
 
-#[tokio::test]
-async fn r76_a_signal_that_is_sent_again_under_its_request_id_counts_once() {
-    let hub = Hub::fresh().await;
+async fn a_signal_that_is_sent_again_under_its_request_id_counts_once(hub: Hub) {
     let mut worker = hub.worker().await;
     let (entity, other) = (hub.entity("counter", "a"), hub.entity("counter", "b"));
     let signal = |entity: &str| wire::SignalEntityRequest {
@@ -128,9 +130,7 @@ async fn r76_a_signal_that_is_sent_again_under_its_request_id_counts_once() {
     worker.batch_of(&other).await.finish(Some("1")).await;
 }
 
-#[tokio::test]
-async fn r77_javascript_and_python_exporters_get_a_key_with_every_filled_page_of_ids() {
-    let hub = Hub::fresh().await;
+async fn javascript_and_python_exporters_get_a_key_with_every_filled_page_of_ids(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([complete(1, "done")]).await;
@@ -155,9 +155,7 @@ async fn r77_javascript_and_python_exporters_get_a_key_with_every_filled_page_of
     }
 }
 
-#[tokio::test]
-async fn r78_a_suspended_instance_that_continues_as_new_is_suspended_again_by_an_event_of_its_own() {
-    let hub = Hub::fresh().await;
+async fn a_suspended_instance_that_continues_as_new_is_suspended_again_by_an_event_of_its_own(hub: Hub) {
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
     worker.turn().await.act([]).await;

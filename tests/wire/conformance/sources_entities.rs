@@ -1,11 +1,22 @@
 //! Tells what the sources of the five SDKs ask of entities where none of their suites does (R61 to R63).
 
-use crate::builders::{REQUEST, ask};
-use crate::fixture::Hub;
-use crate::worker::Batch;
+use super::builders::{REQUEST, ask};
+use super::fixture::Hub;
+use super::worker::Batch;
+use super::{Case, case};
 use taskhub::wire::history_event::EventType;
 use taskhub::wire::operation_action::OperationActionType;
 use taskhub::wire::{self, OrchestrationStatus as Is};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("R61", "A side effect that cannot be done is skipped, and the rest of the batch is kept", a_side_effect_that_cannot_be_done_is_skipped_and_the_rest_of_the_batch_is_kept),
+        case("R61", "An answer to a batch that makes no sense is accepted for the part that makes sense", an_answer_to_a_batch_that_makes_no_sense_is_accepted_for_the_part_that_makes_sense),
+        case("R62", "Signals of a batch that fails for good wait and are never dropped", signals_of_a_batch_that_fails_for_good_wait_and_are_never_dropped).differs("other backends give up a batch after some tries; how long calls wait (two minutes of failures) is ours"),
+        case("R62", "A batch that fails for good fails its calls and keeps its signals in order", a_batch_that_fails_for_good_fails_its_calls_and_keeps_its_signals_in_order),
+        case("R63", "A signal whose request id is not a GUID is given one", a_signal_whose_request_id_is_not_a_guid_is_given_one),
+    ]
+}
 
 fn start(instance_id: &str, name: &str) -> OperationActionType {
     OperationActionType::StartNewOrchestration(wire::StartNewOrchestrationAction {
@@ -45,9 +56,7 @@ fn broken(batch: &Batch, is_non_retriable: bool) -> wire::EntityBatchResult {
     }
 }
 
-#[tokio::test]
-async fn r61_a_side_effect_that_cannot_be_done_is_left_out_and_the_rest_of_the_batch_is_kept() {
-    let hub = Hub::fresh().await;
+async fn a_side_effect_that_cannot_be_done_is_skipped_and_the_rest_of_the_batch_is_kept(hub: Hub) {
     let mut worker = hub.worker().await;
     let (entity, other) = (hub.entity("counter", "a"), hub.entity("counter", "b"));
     hub.signal(&entity, "add", "1").await;
@@ -76,9 +85,7 @@ async fn r61_a_side_effect_that_cannot_be_done_is_left_out_and_the_rest_of_the_b
     assert!(hub.state(&hub.id("unnamed")).await.is_none());
 }
 
-#[tokio::test]
-async fn r61_an_answer_to_a_batch_that_makes_no_sense_is_taken_for_what_makes_sense() {
-    let hub = Hub::fresh().await;
+async fn an_answer_to_a_batch_that_makes_no_sense_is_accepted_for_the_part_that_makes_sense(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     let id = hub.start("a", "Any").await;
@@ -99,9 +106,7 @@ async fn r61_an_answer_to_a_batch_that_makes_no_sense_is_taken_for_what_makes_se
     assert!(worker.is_idle().await, "the batch does not come again");
 }
 
-#[tokio::test]
-async fn r62_signals_of_a_batch_that_fails_for_good_wait_and_are_never_dropped() {
-    let hub = Hub::fresh().await;
+async fn signals_of_a_batch_that_fails_for_good_wait_and_are_never_dropped(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     for input in ["1", "2", "3"] {
@@ -124,9 +129,7 @@ async fn r62_signals_of_a_batch_that_fails_for_good_wait_and_are_never_dropped()
     assert_eq!(ran, 3, "each signal runs once");
 }
 
-#[tokio::test]
-async fn r62_a_batch_that_fails_for_good_fails_its_calls_and_keeps_its_signals_in_order() {
-    let hub = Hub::fresh().await;
+async fn a_batch_that_fails_for_good_fails_its_calls_and_keeps_its_signals_in_order(hub: Hub) {
     let entity = hub.entity("counter", "a");
     let mut worker = hub.worker().await;
     let id = hub.start("a", "Any").await;
@@ -164,9 +167,7 @@ async fn r62_a_batch_that_fails_for_good_fails_its_calls_and_keeps_its_signals_i
     assert_eq!(ran, ["first", "third"]);
 }
 
-#[tokio::test]
-async fn r63_a_signal_whose_request_id_is_no_guid_is_given_one() {
-    let hub = Hub::fresh().await;
+async fn a_signal_whose_request_id_is_not_a_guid_is_given_one(hub: Hub) {
     let mut worker = hub.worker().await;
     let entity = hub.entity("counter", "a");
     for request_id in ["not-a-guid", "", REQUEST] {
