@@ -2,6 +2,8 @@
 
 #[path = "architecture/circles.rs"]
 mod circles;
+#[path = "architecture/citations.rs"]
+mod citations;
 #[path = "architecture/lengths.rs"]
 mod lengths;
 #[path = "architecture/names.rs"]
@@ -98,7 +100,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 
 /// What the `taskhub` command may import of the library.
 const COMMAND: (&str, &[&str]) =
-    ("the command", &["activities", "clock", "emulator", "model", "orchestration", "report", "sdk", "wire"]);
+    ("the command", &["activities", "clock", "emulator", "model", "orchestration", "report", "sdk", "view", "wire"]);
 
 /// Files that lead back to themselves by what they import, and why each circle stands.
 ///

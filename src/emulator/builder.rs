@@ -72,7 +72,7 @@ const MAX_CONNECTIONS: usize = 10_000;
 /// What clients may have under way: a wait takes about 5 KB.
 const BOUNDS: Bounds = Bounds { unread: 256 << 20, waits: 50_000 };
 
-/// What the service takes, in bytes: of a payload, and of a message (wire-semantics E.5). The latter is also what a gRPC
+/// What the service takes, in bytes: of a payload, and of a message (protocol/limits.md#payloads). The latter is also what a gRPC
 /// client takes that is not told otherwise.
 const PAYLOAD: usize = 1 << 20;
 const MESSAGE: usize = 4 << 20;

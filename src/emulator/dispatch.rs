@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// After how much silence a stream gets a health ping; SDKs give up after 120 s without a word (wire-semantics A.6).
+/// After how much silence a stream gets a health ping; SDKs give up after 120 s without a word (protocol/transport.md#streams).
 const PING_AFTER: Duration = Duration::from_secs(10);
 
 /// How many messages are decided in one batch at the most: what is decided together is stored together.

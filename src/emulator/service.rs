@@ -1,4 +1,4 @@
-//! Speaks gRPC: parses, asks, renders.
+//! Speaks gRPC (protocol/transport.md#service): parses, asks, renders.
 //!
 //! Every RPC is three lines in `rpc`: parse the request into a command, ask the hub, render what it says. What can be
 //! long is in `reading`, within the bounds of `admission`. `front` stands before them and serves the two streams, whose

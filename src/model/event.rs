@@ -1,6 +1,6 @@
 //! Builds history events; the only place that does.
 //!
-//! Shapes and ids follow wire-semantics C.2: what an orchestrator schedules carries its action's id, the beginning
+//! Shapes and ids follow protocol/turns.md#events: what an orchestrator schedules carries its action's id, the beginning
 //! carries 0, everything else that arrives carries -1.
 
 use super::{ExecutionId, InstanceId, Timestamp};

@@ -53,7 +53,7 @@ pub enum InvalidId {
 }
 
 impl InstanceId {
-    /// Parses the id that a client chose for an orchestration (wire-semantics, B: 1 to 100 printable ASCII
+    /// Parses the id that a client chose for an orchestration (protocol/instances.md#ids: 1 to 100 printable ASCII
     /// characters, `@` first is reserved).
     ///
     /// # Errors

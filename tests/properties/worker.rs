@@ -380,7 +380,7 @@ pub(crate) fn guid(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
 
-/// The answer to a rewind turn (wire-semantics C.10): the history without what failed, under a new execution.
+/// The answer to a rewind turn (protocol/turns.md#rewind): the history without what failed, under a new execution.
 fn rewind(work: &HeldTurn, number: u64) -> wire::OrchestratorAction {
     let all: Vec<&HistoryEvent> = work.past.iter().chain(&work.new).collect();
     let failed: Vec<i32> = all

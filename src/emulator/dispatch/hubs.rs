@@ -15,7 +15,7 @@ const LISTED: usize = 10;
 /// Makes a hub and runs it on the emulator's thread.
 pub(in crate::emulator) type NewHub = Arc<dyn Fn(&HubName) -> Handle + Send + Sync>;
 
-/// What a request that names no hub gets (wire-semantics A.2, rule 4).
+/// What a request that names no hub gets (protocol/transport.md#hubs).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissingHub {
     /// The hub `default`, or the first there is: the plain clients of several SDKs name none.
@@ -92,7 +92,7 @@ impl Hubs {
         self.known().iter().map(|(name, hub)| (name.clone(), hub.clone())).collect()
     }
 
-    /// The hub that a request is for, by the name it gives (wire-semantics A.2).
+    /// The hub that a request is for, by the name it gives (protocol/transport.md#hubs).
     ///
     /// # Errors
     ///

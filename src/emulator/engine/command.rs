@@ -502,7 +502,7 @@ pub enum Refusal {
         /// The status of its holder.
         status: Status,
     },
-    /// The reuse policy would replace running instances but not terminated ones (wire-semantics B.1, rule 3).
+    /// The reuse policy would replace running instances but not terminated ones (protocol/instances.md#reuse).
     #[error(
         "Invalid reusable statuses: cannot exclude 'Terminated' while also allowing reuse of running instances"
     )]

@@ -3,7 +3,7 @@
 //! The queue is strict: first come, first served, and at most one batch of operations is out at a time. A lock request
 //! that reaches the head is granted; from then on only its holder is served, through a lane of its own, and everybody
 //! else waits in the queue. Unlocking puts what is left in the lane before the queue, so that what was sent inside a
-//! critical section runs before anybody else comes in.
+//! critical section runs before anybody else comes in (protocol/entities.md#locks).
 //!
 //! An entity never touches anything but itself. [`Entities`] carries what it says to others.
 

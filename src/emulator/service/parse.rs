@@ -10,7 +10,7 @@ use crate::wire::{self, purge_instances_request::Request as Target};
 /// How many instances are on a page where the client does not say, and how many at the most.
 const PAGE: usize = 100;
 const MOST_ON_A_PAGE: usize = 1_000;
-/// How many ids one batch may name (wire-semantics B.9).
+/// How many ids one batch may name (protocol/instances.md#purge).
 const MOST_IN_A_BATCH: usize = 500;
 /// How many instances a filter purge visits before others are served again.
 pub(super) const PURGE_SLICE: usize = 1_000;
@@ -153,7 +153,7 @@ pub(super) fn purge(
         None => Err(invalid("the purge names nothing: give an instance id, a batch or a filter")),
         Some(Target::InstanceId(id)) => {
             let id = InstanceId::unchecked(id);
-            // Who says that an orchestration is meant does not mean the entity of that id (wire-semantics B.9).
+            // Who says that an orchestration is meant does not mean the entity of that id (protocol/instances.md#purge).
             let mistaken = request.is_orchestration && id.is_entity();
             Ok((if mistaken { PurgeTarget::Batch(Vec::new()) } else { PurgeTarget::One(id) }, None))
         }

@@ -303,7 +303,7 @@ impl TaskHubSidecarService for Service {
         self.read(request, parse::query_entities, render::entities).await
     }
 
-    /// The scheduler cleans up by itself, and so do we: there is never anything to count (wire-semantics B.14).
+    /// The scheduler cleans up by itself, and so do we: there is never anything to count (protocol/entities.md#cleaning).
     async fn clean_entity_storage(
         &self,
         request: Request<wire::CleanEntityStorageRequest>,
@@ -350,7 +350,7 @@ impl TaskHubSidecarService for Service {
         request: Request<wire::SkipGracefulOrchestrationTerminationsRequest>,
     ) -> Answered<wire::SkipGracefulOrchestrationTerminationsResponse> {
         self.hub(&request)?;
-        // As the official emulator answers it (wire-semantics B.15).
+        // As the official emulator answers it (protocol/instances.md#skipping-terminations).
         Err(Status::unimplemented(
             "the emulator does not skip graceful terminations; terminate the instances instead",
         ))

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-/// Every refusal and the code that a client sees for it (wire-semantics B).
+/// Every refusal and the code that a client sees for it (protocol/transport.md#refusals).
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
@@ -26,7 +26,7 @@ impl From<Refusal> for Status {
     }
 }
 
-/// Every error of the task hubs and the code that a client sees for it (wire-semantics A.2, B.13).
+/// Every error of the task hubs and the code that a client sees for it (protocol/transport.md#hubs).
 impl From<HubError> for Status {
     fn from(error: HubError) -> Self {
         let message = error.to_string();

@@ -30,7 +30,7 @@ impl Stream for WorkItems {
             Poll::Ready(Ok(item)) => Poll::Ready(Some(Ok(item))),
             Poll::Ready(Err(end)) => {
                 self.ended = true;
-                // Never CANCELLED: some workers take that as "stop for good" (wire-semantics A.6, rule 4).
+                // Never CANCELLED: some workers take that as "stop for good" (protocol/transport.md#streams).
                 Poll::Ready(Some(Err(end.into())))
             }
             Poll::Pending => Poll::Pending,
@@ -48,7 +48,7 @@ impl Service {
     ) -> Result<WorkItems, Status> {
         let hub = self.hub_of(headers)?;
         let sdk = metadata::sdk(headers);
-        // Zero and less mean that no limit is given (wire-semantics A.6): the hub has one of its own for those. To Python's worker zero turns or activities are
+        // Zero and less mean that no limit is given (protocol/transport.md#limits-of-a-worker): the hub has one of its own for those. To Python's worker zero turns or activities are
         // none, and it never gives a limit for entities; Go's published worker answers no entity item at all (R93, R94).
         let limit = |given: i32, zero: Option<usize>| usize::try_from(given).ok().filter(|l| *l > 0).or(zero);
         let named = Some(request.worker_instance_id.clone()).filter(|name| !name.is_empty());

@@ -24,7 +24,7 @@ pub(crate) struct Answer {
 }
 
 /// What of a turn's actions still has a meaning when it ends with continue-as-new: nobody is left to wait for
-/// children and locks (wire-semantics C.7).
+/// children and locks (protocol/turns.md#continue-as-new).
 pub(crate) fn outlives_execution(outgoing: &Outgoing) -> bool {
     match outgoing {
         Outgoing::Child { .. } | Outgoing::Lock(_) => false,
@@ -61,6 +61,7 @@ impl Engine {
                     answer.scheduled.push(Scheduled::Timer { timer: id, fire_at });
                 }
                 Action::SendEvent(send) => {
+                    // A target that is missing or has ended drops it (protocol/turns.md#sent-events).
                     let Some(target) = send.instance else { continue };
                     let to = InstanceId::unchecked(target.instance_id);
                     let record = event::event_sent(id, now, &to, send.name.clone(), send.data.clone());
@@ -118,7 +119,7 @@ impl Engine {
 
 impl Answer {
     /// Takes an ending. Of two the one that terminates counts, otherwise the one of the lowest id: Go's actions come in
-    /// no order (wire-semantics C.3, rule 9; R90).
+    /// no order (protocol/turns.md#completions; R90).
     fn end(&mut self, action: i32, end: wire::CompleteOrchestrationAction) {
         let ending = match Status::from_wire(end.orchestration_status()) {
             None => Ending::Continue { action, next: Box::new(end) },
@@ -134,7 +135,7 @@ impl Answer {
     }
 }
 
-/// Reads a message to entities (wire-semantics C.11): history has it with its target and without its sender.
+/// Reads a message to entities (protocol/entities.md#messages): history has it with its target and without its sender.
 fn entity_message(
     turn: &Turn,
     id: i32,

@@ -23,7 +23,7 @@ impl Engine {
         }
     }
 
-    /// Takes the answer of an activity (wire-semantics C.4). It counts once, for the execution that asked, and while
+    /// Takes the answer of an activity (protocol/turns.md#activities). It counts once, for the execution that asked, and while
     /// that still waits for it; otherwise it is taken and dropped.
     pub(crate) fn complete_activity(
         &mut self,

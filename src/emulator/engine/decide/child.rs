@@ -11,7 +11,7 @@ use crate::model::{ExecutionId, InstanceId, Kind, Timestamp, event, failure};
 use crate::wire;
 
 impl Engine {
-    /// Reads the action that creates a child (wire-semantics C.8).
+    /// Reads the action that creates a child (protocol/turns.md#children).
     pub(crate) fn plan_child(
         &mut self,
         turn: &Turn,

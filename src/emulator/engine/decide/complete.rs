@@ -17,7 +17,7 @@ use crate::wire::{self, OrchestratorResponse, history_event::EventType};
 use std::time::Duration;
 
 impl Engine {
-    /// Takes the answer to a turn (wire-semantics C.3).
+    /// Takes the answer to a turn (protocol/turns.md#answers).
     pub(crate) fn complete_turn(
         &mut self,
         answer: OrchestratorResponse,
@@ -125,7 +125,7 @@ impl Engine {
         malformed::drop_repeated(&mut actions, &instance.history);
         let mut answered = self.read_actions(turn, actions, now);
         let end = how_it_ends(answered.end.take(), control.terminated.as_ref());
-        // A terminate that is waiting is not carried into another execution (wire-semantics C.7).
+        // A terminate that is waiting is not carried into another execution (protocol/turns.md#continue-as-new).
         let waiting = self.instances.get(id).and_then(|instance| terminate_among(instance, consumed));
         let end = match (end, waiting) {
             (Some(Ending::Continue { .. }), Some(output)) => Some(Ending::terminated(output)),
@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// The custom status after a turn: what was sent, where "" is none. A suspended worker answers with nothing, and
-    /// that changes nothing (wire-semantics C.3, rule 5; unsure).
+    /// that changes nothing (protocol/turns.md#answers).
     fn custom_status(
         &self,
         id: &InstanceId,
@@ -279,7 +279,7 @@ impl Ending {
 }
 
 /// Terminate wins over a completion and over continue-as-new of the same turn, whether the worker knew it or not
-/// (wire-semantics B.5 and C.3, rule 10).
+/// (protocol/instances.md#terminate).
 fn how_it_ends(answered: Option<Ending>, terminated: Option<&Option<String>>) -> Option<Ending> {
     match (answered, terminated) {
         (ending, None) => ending,
@@ -291,7 +291,7 @@ fn how_it_ends(answered: Option<Ending>, terminated: Option<&Option<String>>) ->
     }
 }
 
-/// How many of the inbox a worker has consumed, from what it says it processed (wire-semantics C.3, rule 4).
+/// How many of the inbox a worker has consumed, from what it says it processed (protocol/turns.md#partial).
 fn consumed(instance: &Instance, taken: usize, processed: Option<i32>) -> usize {
     let Some(processed) = processed else { return taken };
     let processed = usize::try_from(processed).unwrap_or(0);

@@ -21,7 +21,7 @@ pub(crate) struct Next {
 }
 
 impl Engine {
-    /// Continue-as-new (wire-semantics C.7): the same instance, a new execution, an empty history.
+    /// Continue-as-new (protocol/turns.md#continue-as-new): the same instance, a new execution, an empty history.
     ///
     /// The new inbox is `ExecutionStarted`, then what the worker carries over, then what the turn sent to itself (which
     /// is how .NET carries events over), then what has arrived since and means something to any execution. Answers to

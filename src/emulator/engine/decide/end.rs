@@ -33,7 +33,7 @@ impl Engine {
         }
     }
 
-    /// Terminates an instance (wire-semantics B.5). One that no worker has begun ends here and now; otherwise a worker
+    /// Terminates an instance (protocol/instances.md#terminate). One that no worker has begun ends here and now; otherwise a worker
     /// is told in a turn.
     pub(crate) fn terminate(
         &mut self,
@@ -85,7 +85,7 @@ pub(crate) fn terminated(output: Option<String>, now: Timestamp) -> End {
 }
 
 /// What a parent hears of its child's end: a failure always has details, several SDKs fall over one without
-/// (wire-semantics C.6).
+/// (protocol/turns.md#ends).
 pub(crate) fn outcome(end: &End) -> Result<Option<String>, Box<wire::TaskFailureDetails>> {
     match end.status {
         Status::Completed => Ok(end.output.clone()),

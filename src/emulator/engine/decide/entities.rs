@@ -137,7 +137,7 @@ impl Engine {
         }
     }
 
-    /// An entity starts an orchestration; it has no parent. One of that id that lives stays (wire-semantics C.12).
+    /// An entity starts an orchestration; it has no parent. One of that id that lives stays (protocol/entities.md#batches).
     fn start_for_entity(&mut self, start: Start, now: Timestamp) {
         let Start { id, action } = start;
         let id = id.unwrap_or_else(|| self.ids.instance());
@@ -174,7 +174,7 @@ impl Engine {
         }
     }
 
-    /// Takes the answer to an entity's batch (wire-semantics C.12). Its token is the only thing that names it.
+    /// Takes the answer to an entity's batch (protocol/entities.md#batches). Its token is the only thing that names it.
     pub(crate) fn complete_batch(
         &mut self,
         mut answer: wire::EntityBatchResult,

@@ -22,7 +22,7 @@ impl Ids {
         uuid::Builder::from_random_bytes(*hashed.as_bytes()).into_uuid()
     }
 
-    /// 32 lower-case hex digits, the form that other SDKs rely on (wire-semantics 0).
+    /// 32 lower-case hex digits, the form that other SDKs rely on (protocol/instances.md#executions).
     pub(crate) fn execution(&mut self) -> ExecutionId {
         ExecutionId::new(self.uuid().simple().to_string())
     }

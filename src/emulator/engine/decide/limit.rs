@@ -1,7 +1,7 @@
 //! Holds what workers answer to the limit of a payload, where a hub has one, and to bounds of tags and names.
 //!
 //! An answer that is refused comes again for ever, so one that holds too much counts as a failure of what it is about
-//! (wire-semantics A.5; unsure). What clients send is refused before it gets here.
+//! (protocol/limits.md#payloads). What clients send is refused before it gets here.
 
 use crate::emulator::engine::Engine;
 use crate::model::failure;
@@ -22,7 +22,7 @@ const TOO_LARGE: &str = "PayloadTooLarge";
 const TOO_MANY_TAGS: &str = "TooManyTags";
 const TOO_LONG: &str = "NameTooLong";
 
-/// How many tags an instance or activity may have; how many bytes a key and a value may have, and all of them together.
+/// How many tags an instance or activity may have (protocol/limits.md#names-and-tags); how many bytes a key and a value may have, and all of them together.
 ///
 /// No such bound is documented for the service. What has tags carries them in each of its work items and on each page of
 /// a query, so that they have to be few beside what a message takes.

@@ -1,7 +1,8 @@
 //! Finds what makes no sense in a worker's answer to a turn, and fails the instance for it.
 //!
 //! A completion is refused only for its token: SDKs log any other refusal and keep the item, or ask for it again
-//! without end. So an answer that cannot be carried out is taken, and what it is about fails by name.
+//! without end. So an answer that cannot be carried out is taken, and what it is about fails by name
+//! (protocol/turns.md#nonsense).
 
 use crate::emulator::engine::entity::check_lock_set;
 use crate::emulator::engine::state::history::{History, decode};

@@ -7,7 +7,7 @@ use crate::emulator::engine::record::Record;
 use crate::model::{InstanceId, Timestamp};
 
 impl Engine {
-    /// `PurgeInstances` (wire-semantics B.9).
+    /// `PurgeInstances` (protocol/instances.md#purge).
     pub(crate) fn purge(
         &mut self,
         target: PurgeTarget,

@@ -8,16 +8,16 @@ use bytes::Bytes;
 use prost::Message as _;
 use std::sync::Arc;
 
-/// How many bytes a page has at the most, one instance or entity at the least: clients take 4 MiB (wire-semantics A.5).
+/// How many bytes a page has at the most, one instance or entity at the least: clients take 4 MiB (protocol/limits.md#work-items).
 pub(crate) const PAGE_BYTES: usize = 3 << 20;
 
 impl Engine {
-    /// `GetInstance`: one that does not exist is an answer, not an error (wire-semantics B.2).
+    /// `GetInstance`: one that does not exist is an answer, not an error (protocol/instances.md#state).
     pub(crate) fn get(&self, id: &InstanceId, payloads: bool) -> Reply {
         Reply::State(self.instances.get(id).map(|instance| Arc::new(instance.state(id, payloads))))
     }
 
-    /// `QueryInstances`. A page ends early where its payloads would make it too long for one message.
+    /// `QueryInstances` (protocol/instances.md#query). A page ends early where its payloads would make it too long for one message.
     pub(crate) fn query(&self, query: &Query) -> Result<Reply, Refusal> {
         let mut page = self.index.query(query)?;
         let mut states = Vec::with_capacity(page.ids.len());
@@ -37,7 +37,7 @@ impl Engine {
         Ok(Reply::States { states, next: page.next })
     }
 
-    /// `ListInstanceIds`.
+    /// `ListInstanceIds` (protocol/instances.md#list-ids).
     pub(crate) fn list_ids(&self, list: &ListIds) -> Result<Reply, Refusal> {
         let page = self.index.list_ids(list)?;
         let ids = page.ids.iter().map(|id| id.as_str().to_owned()).collect();
@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// `StreamInstanceHistory`: what is committed of the current execution. Of an instance that does not exist, and of
-    /// an execution that is over, there is nothing (wire-semantics B.12). The past of a turn in flight is the same:
+    /// an execution that is over, there is nothing (protocol/instances.md#history). The past of a turn in flight is the same:
     /// while it is out nothing is committed.
     pub(crate) fn read_history(&self, id: &InstanceId, execution: Option<&str>, _in_flight: bool) -> Reply {
         let instance = self.instances.get(id);
@@ -82,6 +82,7 @@ impl Engine {
         Ok(Reply::HistoryPage { events, next })
     }
 
+    /// `GetEntity` (protocol/entities.md#reading).
     pub(crate) fn get_entity(&self, id: &InstanceId, state: bool) -> Reply {
         Reply::Entity(self.entities.get(id, state).map(Box::new))
     }

@@ -7,7 +7,7 @@ use crate::model::{InstanceId, Timestamp, event};
 use crate::wire;
 
 impl Engine {
-    /// `RestartInstance` (wire-semantics B.10): the same name, version, input and tags, no parent.
+    /// `RestartInstance` (protocol/instances.md#restart): the same name, version, input and tags, no parent.
     pub(crate) fn restart(
         &mut self,
         id: &InstanceId,

@@ -1,4 +1,4 @@
-//! Rewinds failed instances: the worker writes the history anew, the engine goes on from there (wire-semantics C.10).
+//! Rewinds failed instances: the worker writes the history anew, the engine goes on from there (protocol/turns.md#rewind).
 
 use super::complete::tasks_of;
 use super::end::outcome;

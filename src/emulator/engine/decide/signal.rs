@@ -6,7 +6,7 @@ use crate::model::{InstanceId, Kind, Timestamp, event};
 use crate::wire::HistoryEvent;
 
 impl Engine {
-    /// Raises an event; one for an instance that has ended is dropped (wire-semantics B.4).
+    /// Raises an event; one for an instance that has ended is dropped (protocol/instances.md#events).
     pub(crate) fn raise(
         &mut self,
         id: &InstanceId,
@@ -22,7 +22,7 @@ impl Engine {
         self.send(id, Kind::EventRaised, &event::event_raised(now, name, input), now)
     }
 
-    /// Suspends an instance: it is SUSPENDED once the turn that tells its worker is committed (wire-semantics B.6).
+    /// Suspends an instance: it is SUSPENDED once the turn that tells its worker is committed (protocol/instances.md#suspend).
     pub(crate) fn suspend(
         &mut self,
         id: &InstanceId,
@@ -66,7 +66,7 @@ impl Engine {
         Ok(last.unwrap_or(instance.suspended))
     }
 
-    /// For an instance that does not exist there is nothing to send to, and a client hears it (wire-semantics F 10).
+    /// For an instance that does not exist there is nothing to send to, and a client hears it (protocol/instances.md#events).
     fn send(
         &mut self,
         id: &InstanceId,

@@ -8,7 +8,7 @@ use crate::model::{ExecutionId, InstanceId, Status, Timestamp, event};
 use crate::wire;
 
 impl Engine {
-    /// `StartInstance` (wire-semantics B.1).
+    /// `StartInstance` (protocol/instances.md#start).
     pub(crate) fn start(
         &mut self,
         id: Option<InstanceId>,

@@ -1,4 +1,5 @@
-//! Fails by name what is too large: answers that cannot be read, and work that no worker could receive.
+//! Fails by name what is too large (protocol/limits.md#messages): answers that cannot be read, and work that no worker
+//! could receive.
 //!
 //! A work item above what a client receives breaks its stream, and would be offered again when the worker is back: for
 //! ever, and with nothing said to anybody. A completion that is refused comes again in the same way.

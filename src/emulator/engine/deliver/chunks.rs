@@ -42,7 +42,7 @@ impl Chunks {
             whole.requires_history |= part.requires_history;
         }
         whole.is_partial = false;
-        // Chunks after the first say 0 events: all of them were meant (wire-semantics C.3, rule 3).
+        // Chunks after the first say 0 events: all of them were meant (protocol/turns.md#chunks).
         whole.num_events_processed = None;
         Some(whole)
     }

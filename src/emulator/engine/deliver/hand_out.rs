@@ -15,7 +15,7 @@ use crate::model::{InstanceId, Kind, Timestamp, event};
 use bytes::Bytes;
 use std::time::Duration;
 
-/// The first delay of work that was given back; it doubles (wire-semantics A.7).
+/// The first delay of work that was given back; it doubles (protocol/transport.md#abandoning).
 pub(crate) const FIRST_REST: Duration = Duration::from_millis(100);
 
 /// Why work comes back.

@@ -199,7 +199,7 @@ impl Leases {
         }
     }
 
-    /// The oldest lease that fits, for an answer that names its work instead of its token (wire-semantics A.7).
+    /// The oldest lease that fits, for an answer that names its work instead of its token (protocol/transport.md#leases).
     pub(crate) fn oldest(&self, fits: impl Fn(&Held) -> bool) -> Found {
         self.live
             .iter()

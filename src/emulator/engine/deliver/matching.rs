@@ -245,7 +245,7 @@ impl Interest {
 }
 
 impl Names {
-    /// What filters let through of a kind of work (wire-semantics A.8): no filters let everything through, a category
+    /// What filters let through of a kind of work (protocol/transport.md#filters): no filters let everything through, a category
     /// that lists nothing takes nothing.
     fn of(kind: WorkKind, filters: Option<&wire::WorkItemFilters>) -> Self {
         let Some(filters) = filters else { return Self::All };

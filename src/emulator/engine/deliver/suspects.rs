@@ -1,4 +1,4 @@
-//! Tells work that kills its workers from work that was only there when one died.
+//! Tells work that kills its workers from work that was only there when one died (protocol/transport.md#lost-workers).
 //!
 //! A worker that dies takes everything with it that it held, and says nothing about which of it was the cause. What is
 //! known is how long each item had been there, and what else was. So:

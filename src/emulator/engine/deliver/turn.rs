@@ -185,7 +185,7 @@ fn turn_item(
         execution_id: Some(instance.execution.as_str().to_owned()),
         past_events: Vec::new(),
         new_events: Vec::new(),
-        // Always there, with the duration: .NET and Go refuse entities otherwise (wire-semantics C.1).
+        // Always there, with the duration: .NET and Go refuse entities otherwise (protocol/turns.md#shape).
         entity_parameters: Some(wire::OrchestratorEntityParameters {
             entity_message_reorder_window: Some(prost_types::Duration::default()),
         }),
@@ -195,7 +195,7 @@ fn turn_item(
     }
     .encode_to_vec();
     let begins = encode(&event::orchestrator_started(at));
-    // A rewind is exactly two events; whatever else has arrived waits (wire-semantics C.10).
+    // A rewind is exactly two events; whatever else has arrived waits (protocol/turns.md#rewind).
     let arrived: Vec<&Bytes> = match &instance.rewinding {
         Some(rewinding) => vec![&rewinding.event],
         None => instance.inbox.range(news.told.clone()).map(|arrived| &arrived.event).collect(),

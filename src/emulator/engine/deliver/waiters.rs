@@ -51,7 +51,7 @@ impl Waiters {
     }
 }
 
-/// Whether a status is what is waited for (wire-semantics B.3).
+/// Whether a status is what is waited for (protocol/instances.md#waits).
 fn is_met(until: Until, status: Status) -> bool {
     match until {
         Until::Started => status != Status::Pending,
@@ -60,7 +60,7 @@ fn is_met(until: Until, status: Status) -> bool {
 }
 
 impl Engine {
-    /// Waiting for an instance that does not exist is refused at once (wire-semantics F 11).
+    /// Waiting for an instance that does not exist is refused at once (protocol/instances.md#waits).
     pub(crate) fn wait(
         &mut self,
         waiter: WaiterId,

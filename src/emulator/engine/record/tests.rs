@@ -1,3 +1,5 @@
+//! Holds the encoding of records to its format.
+
 use super::{Commit, Continued, Record, RecordError, Rewound, Scheduled, Settles};
 use crate::emulator::engine::entity::{Caller, Change, Changed, LockRequest, Operation};
 use crate::emulator::engine::state::instance::{Arrived, End};

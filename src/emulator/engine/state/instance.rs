@@ -235,7 +235,7 @@ impl Instance {
             && self.start_at.is_none_or(|at| at <= now)
     }
 
-    /// The state as `GetInstance` shows it (wire-semantics B.2).
+    /// The state as `GetInstance` shows it (protocol/instances.md#state).
     pub(crate) fn state(&self, id: &InstanceId, payloads: bool) -> wire::OrchestrationState {
         let payload = |text: &Option<String>| if payloads { text.clone() } else { None };
         let end = self.end.as_ref();

@@ -4,7 +4,7 @@ use crate::model::{ExecutionId, InstanceId, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What is due. Equal moments keep the order of instance and timer id (wire-semantics C.5: by `fireAt`, then id).
+/// What is due. Equal moments keep the order of instance and timer id (protocol/turns.md#timers: by `fireAt`, then id).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TimerKey {
     /// The first turn of an instance that was scheduled for later.
