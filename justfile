@@ -31,6 +31,10 @@ interop:
     tests/interop/setup.sh
     cargo test --test interop
 
+# Random cases against the engine, as many as CI runs.
+properties CASES="1000000":
+    TASKHUB_PROPERTY_CASES={{CASES}} cargo test --release --package taskhub --no-default-features --test properties
+
 # A mixed load under which workers are killed, and a check of everything that came of it.
 soak SECONDS="60":
     cargo bench --bench soak -- --seconds {{SECONDS}}
