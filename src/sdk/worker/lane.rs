@@ -18,6 +18,10 @@ use tokio::sync::Notify;
 /// hundreds of them at a time: a shorter line would wake a third thread for every fan-out.
 const LONG_LINE: usize = 1_024;
 
+/// How many activities go to a lane at a time, and how many run before their answers are sent: small enough that worker and
+/// scheduler work at the same time, large enough that few system calls are made.
+pub(super) const BATCH: usize = 16;
+
 /// After how many turns in a row that ended with much else to do a lane leaves the runtime to another thread, until there
 /// is less. Where two threads keep two processors busy a third waits for milliseconds before it runs: that is nothing
 /// to a load that lasts, and everything to one that does not.
@@ -126,13 +130,70 @@ struct Shared<J: Job> {
 }
 
 struct State<J: Job> {
-    jobs: VecDeque<J>,
+    jobs: Jobs<J>,
     thread: Doing<J::Stub>,
     /// Which thread owns the lane; an earlier one finds itself replaced when its job ends.
     owner: u64,
     /// The threads that own the lane no more and are still kept by their jobs.
     aside: Vec<(u64, Running<J::Stub>)>,
     closed: bool,
+}
+
+/// The jobs that wait: activities apart from turns and batches, each in the order they came.
+///
+/// Activities go first, and their answers are sent before the next turn runs: the scheduler works on them meanwhile. A turn
+/// is next after each batch of activities, so that a large fan-out does not keep other instances waiting.
+struct Jobs<J> {
+    activities: VecDeque<J>,
+    turns: VecDeque<J>,
+    /// How many activities have run since the runtime was last driven.
+    unsent: usize,
+    turn_is_due: bool,
+}
+
+/// What a lane's thread does next.
+enum Next<J> {
+    Run(J),
+    /// Has the runtime driven once, so that answers leave and what has come is read.
+    Send,
+    Wait,
+}
+
+impl<J: Job> Jobs<J> {
+    const fn new() -> Self {
+        Self { activities: VecDeque::new(), turns: VecDeque::new(), unsent: 0, turn_is_due: false }
+    }
+
+    fn len(&self) -> usize {
+        self.activities.len() + self.turns.len()
+    }
+
+    fn push(&mut self, job: J) {
+        if job.may_leave() { self.activities.push_back(job) } else { self.turns.push_back(job) }
+    }
+
+    fn next(&mut self) -> Next<J> {
+        if !self.turn_is_due
+            && self.unsent < BATCH
+            && let Some(activity) = self.activities.pop_front()
+        {
+            self.unsent += 1;
+            return Next::Run(activity);
+        }
+        if self.len() == 0 {
+            (self.unsent, self.turn_is_due) = (0, false);
+            return Next::Wait;
+        }
+        if self.unsent > 0 {
+            (self.unsent, self.turn_is_due) = (0, true);
+            return Next::Send;
+        }
+        self.turn_is_due = false;
+        match self.turns.pop_front() {
+            Some(turn) => Next::Run(turn),
+            None => self.next(),
+        }
+    }
 }
 
 /// What a lane's thread does.
@@ -206,13 +267,8 @@ impl<J: Job> Shared<J> {
 impl<J: Job> Lane<J> {
     /// Starts a lane, and with it its thread.
     pub(super) fn start(name: String, plan: Arc<Plan<J>>, rest: Rest) -> std::io::Result<Self> {
-        let state = State {
-            jobs: VecDeque::new(),
-            thread: Doing::Driving,
-            owner: 0,
-            aside: Vec::new(),
-            closed: false,
-        };
+        let state =
+            State { jobs: Jobs::new(), thread: Doing::Driving, owner: 0, aside: Vec::new(), closed: false };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), waiting: Condvar::new(), arrived: Notify::new() });
         let lane = Self { shared, name, plan, rest };
@@ -234,7 +290,7 @@ impl<J: Job> Lane<J> {
         if state.closed {
             return;
         }
-        state.jobs.extend(jobs);
+        jobs.into_iter().for_each(|job| state.jobs.push(job));
         let wake: fn(&Shared<J>) = match state.thread {
             Doing::Asleep => |shared| shared.waiting.notify_one(),
             Doing::Driving => |shared| shared.arrived.notify_one(),
@@ -257,7 +313,7 @@ impl<J: Job> Lane<J> {
         let hold = limits.slow.map(|slow| {
             slow.checked_div(2_u32.saturating_pow(others)).unwrap_or_default().max(SHORTEST_HOLD).min(slow)
         });
-        let others_wait = !state.jobs.is_empty();
+        let others_wait = state.jobs.len() > 0;
         let Doing::Running(running) = &mut state.thread else { return found };
         running.look(limits, now, &mut found);
         let over = if running.must_yield {
@@ -287,10 +343,7 @@ impl<J: Job> Lane<J> {
             Doing::Running(running) if running.is_over(Some(SHORT), now) => {}
             Doing::Running(_) | Doing::Driving | Doing::Asleep => return Vec::new(),
         }
-        let (leaving, staying): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut state.jobs).into_iter().partition(J::may_leave);
-        state.jobs = staying;
-        Vec::from(leaving)
+        Vec::from(std::mem::take(&mut state.jobs.activities))
     }
 
     fn move_aside(&self, state: &mut State<J>) {
@@ -324,7 +377,7 @@ impl<J: Job> Lane<J> {
     pub(super) fn close(&self) {
         let mut state = self.shared.lock();
         state.closed = true;
-        let jobs = std::mem::take(&mut state.jobs);
+        let jobs = std::mem::replace(&mut state.jobs, Jobs::new());
         drop(state);
         drop(jobs);
         self.shared.waiting.notify_all();
@@ -347,18 +400,30 @@ fn run<J: Job>(shared: &Shared<J>, plan: &Plan<J>, rest: &Rest, owner: u64) {
             if state.closed || state.owner != owner {
                 return;
             }
-            if let Some(job) = state.jobs.pop_front() {
-                break job;
-            }
-            state = match rest {
-                Rest::Asleep => shared.sleep(state),
-                Rest::Driving(handoff) if streak >= PATIENCE => {
+            let is_empty = match state.jobs.next() {
+                Next::Run(job) => break job,
+                Next::Send => false,
+                Next::Wait => true,
+            };
+            state = match (rest, is_empty) {
+                (Rest::Asleep, true) => shared.sleep(state),
+                (Rest::Driving(handoff), true) if streak >= PATIENCE => {
                     handoff.request_standby();
                     shared.sleep(state)
                 }
-                Rest::Driving(handoff) => {
+                (Rest::Driving(handoff), true) => {
                     drop(state);
                     if !handoff.drive(shared.arrived.notified()) {
+                        return;
+                    }
+                    shared.lock()
+                }
+                // Another thread drives the runtime.
+                (Rest::Asleep, false) => state,
+                (Rest::Driving(_), false) if streak >= PATIENCE => state,
+                (Rest::Driving(handoff), false) => {
+                    drop(state);
+                    if !handoff.drive(tokio::task::yield_now()) {
                         return;
                     }
                     shared.lock()

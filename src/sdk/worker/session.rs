@@ -6,6 +6,7 @@ use super::completion::SchedulerClient;
 use super::executors::Executors;
 use super::history::{self, HistoryError};
 use super::in_flight::{InFlight, InFlightGuard, WorkItemKind};
+use super::lane;
 use super::options::{HistoryLimit, Options};
 use super::sized::{self, SizedItem};
 use super::turns::TurnOrBatch;
@@ -136,6 +137,11 @@ impl Session {
                 Ok(Some(SizedItem { item, bytes })) => {
                     heard = Some(self.clock.now());
                     self.hand_on(item, bytes, &mut quick);
+                    if quick.len() >= lane::BATCH {
+                        self.executors.turns.poll(&mut quick);
+                        // The lane's thread leaves the runtime now, and does not first read all that has come.
+                        tokio::task::yield_now().await;
+                    }
                 }
                 Ok(None) => return StreamEnd::Closed { heard: heard.is_some() },
                 Err(status) => return StreamEnd::Failed { status, opened: true },

@@ -257,3 +257,24 @@ fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until
     drop(super::super::handoff::EndOnDrop(handoff));
     second.join().unwrap();
 }
+
+#[test]
+fn activities_go_first_their_answers_leave_before_a_turn_and_a_turn_runs_after_each_batch() {
+    let mut jobs = Jobs::new();
+    let many = u32::try_from(BATCH).unwrap() + 1;
+    jobs.push(Say::Number(100));
+    jobs.push(Say::Number(101));
+    (0..many).for_each(|number| jobs.push(Say::Activity(number)));
+    let mut steps = Vec::new();
+    loop {
+        steps.push(match jobs.next() {
+            Next::Run(job) => job.number().to_string(),
+            Next::Send => "send".to_owned(),
+            Next::Wait => break,
+        });
+    }
+    let batch = (0..many - 1).map(|number| number.to_string());
+    let rest = ["send", "100", &(many - 1).to_string(), "send", "101"].map(str::to_owned);
+    assert_eq!(steps, batch.chain(rest).collect::<Vec<_>>());
+    assert_eq!((jobs.unsent, jobs.turn_is_due), (0, false));
+}
