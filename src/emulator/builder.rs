@@ -70,7 +70,7 @@ const GATHER: Duration = Duration::from_millis(250);
 const MAX_CONNECTIONS: usize = 10_000;
 
 /// What clients may have under way: a wait takes about 5 KB.
-const BOUNDS: Bounds = Bounds { unread: 256 << 20, waits: 50_000 };
+const BOUNDS: Bounds = Bounds { unread: 256 << 20, unsent: 256 << 20, waits: 50_000 };
 
 /// What the service takes, in bytes: of a payload, and of a message (protocol/limits.md#payloads). The latter is also what a gRPC
 /// client takes that is not told otherwise.

@@ -3,7 +3,9 @@
 use super::{complete, connect, get, start};
 use pretty_assertions::assert_eq;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use taskhub::clock::ManualClock;
 use taskhub::emulator::Emulator;
@@ -15,6 +17,7 @@ use taskhub::wire::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tonic::codegen::Service as _;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -356,4 +359,66 @@ async fn a_connection_with_thousands_of_calls_does_not_keep_another_from_being_a
     for part in flood {
         part.await.unwrap();
     }
+}
+
+/// A request of which the header and a few bytes of the message are sent, and nothing more.
+struct Half(Option<bytes::Bytes>);
+
+impl http_body::Body for Half {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Status>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(http_body::Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Begins a call whose message says that it has so many bytes, and does not go on with it.
+async fn half(mut channel: Channel, method: &str, announced: u32) -> Option<Status> {
+    let [a, b, c, d] = announced.to_be_bytes();
+    let bytes = bytes::Bytes::copy_from_slice(&[0, a, b, c, d, 10, 1, b'a']);
+    let request = http::Request::post(format!("http://localhost/TaskHubSidecarService/{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(tonic::body::Body::new(Half(Some(bytes))))
+        .unwrap();
+    std::future::poll_fn(|cx| channel.poll_ready(cx)).await.unwrap();
+    let response = channel.call(request).await.unwrap();
+    Status::from_header_map(response.headers())
+}
+
+#[tokio::test]
+async fn requests_that_come_in_part_are_bounded_and_the_next_one_is_told_the_limit() {
+    let emulator = Emulator::start().await.unwrap();
+    let channel = Channel::from_shared(emulator.endpoint()).unwrap().connect().await.unwrap();
+    let mut halves = tokio::task::JoinSet::new();
+    // A connection may have 128 MiB under way: 32 requests of 4 MiB.
+    for _ in 0..33 {
+        let channel = channel.clone();
+        halves.spawn(async move { half(channel, "StartInstance", 4 << 20).await });
+    }
+    let refused = tokio::time::timeout(PATIENCE, halves.join_next()).await.expect("one is refused");
+    let refused = refused.unwrap().unwrap().expect("it says why");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    assert!(refused.message().contains("134217728 bytes on this connection"), "{refused:?}");
+    // Neither small calls nor completions of that connection are hindered.
+    let mut client = Client::new(channel.clone());
+    client.hello(()).await.unwrap();
+    let answer = wire::ActivityResponse {
+        result: Some("x".repeat(1 << 20)),
+        completion_token: "unknown".into(),
+        ..Default::default()
+    };
+    assert_eq!(client.complete_activity_task(answer).await.unwrap_err().code(), Code::NotFound);
+    // A call that is given up makes room.
+    halves.shutdown().await;
+    let large = || wire::CreateInstanceRequest { input: Some("x".repeat(1 << 20)), ..start("a", "x") };
+    let taken = async { while client.start_instance(large()).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, taken).await.expect("there is room again");
 }

@@ -56,14 +56,32 @@ impl<B: Body<Data = Bytes> + Unpin> Announced<B> {
         }
     }
 
-    /// Waits for all of it.
+    /// Whether the message is here as a whole, as far as it says how long it is.
+    pub(super) fn is_whole(&self) -> bool {
+        let here = match &self.ahead {
+            Some(Ok(begun)) => begun.len(),
+            Some(Err(_)) | None => 0,
+        };
+        self.length.is_none_or(|length| here >= HEADER + length)
+    }
+
+    /// Waits for the end of the request, and keeps its message.
     pub(super) async fn gather(mut self) -> Gathered<B::Error> {
         let mut parts = VecDeque::new();
+        let mut left = self.length.map_or(usize::MAX, |length| HEADER + length);
         while let Some(part) = self.next().await {
-            let failed = part.is_err();
-            parts.push_back(part);
-            if failed {
-                break;
+            match part {
+                Ok(mut data) => {
+                    data.truncate(left);
+                    left -= data.len();
+                    if data.has_remaining() {
+                        parts.push_back(Ok(data));
+                    }
+                }
+                Err(error) => {
+                    parts.push_back(Err(error));
+                    break;
+                }
             }
         }
         Gathered(parts)

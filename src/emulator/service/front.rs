@@ -117,11 +117,23 @@ impl Calls {
                 None => oversized::refusal(length, self.max_message).into_http(),
             };
         }
-        if length > elsewhere::LARGE {
-            let request = Request::from_parts(parts, body.gather().await);
-            return elsewhere::begin(move || self.call(request)).await;
+        if length <= elsewhere::LARGE && body.is_whole() {
+            return self.call(Request::from_parts(parts, body)).await;
         }
-        self.call(Request::from_parts(parts, body)).await
+        // Completions are counted by the work items that are out, and refused for their tokens alone.
+        let _receiving = match Completion::at(parts.uri.path()) {
+            Some(_) => None,
+            None => match self.service.admission.receive(length) {
+                Ok(receiving) => Some(receiving),
+                Err(status) => return status.into_http(),
+            },
+        };
+        let request = Request::from_parts(parts, body.gather().await);
+        if length > elsewhere::LARGE {
+            elsewhere::begin(move || self.call(request)).await
+        } else {
+            self.call(request).await
+        }
     }
 
     fn call<B>(self, request: Request<B>) -> BoxFuture<'static, Response<Body>>
