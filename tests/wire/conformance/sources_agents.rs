@@ -131,7 +131,13 @@ async fn a_python_worker_whose_limit_is_zero_gets_nothing_of_that_kind(hub: Hub)
 
 /// A worker that drains holds an activity and cancels its stream; another worker is connected. What it held.
 async fn drained(hub: &Hub, behind: &Hub, sdk: &str) -> (RawWorker, Activity) {
-    let request = agent(wire::GetWorkItemsRequest::default(), "x-user-agent", sdk);
+    // Python's worker means none by zero.
+    let request = wire::GetWorkItemsRequest {
+        max_concurrent_orchestration_work_items: 10,
+        max_concurrent_activity_work_items: 10,
+        ..Default::default()
+    };
+    let request = agent(request, "x-user-agent", sdk);
     let mut worker = RawWorker::connect(behind.clone(), request).await;
     let id = hub.start("a", "Any").await;
     worker.turn_of(&id).await.act([call(1, "Work", "1")]).await;
