@@ -2,7 +2,7 @@
 
 use super::fixture::{Story, action, call, complete, id};
 use crate::emulator::engine::Config;
-use crate::emulator::engine::command::{Command, Offer, StreamId};
+use crate::emulator::engine::command::{Command, Offer, StreamId, WorkKind};
 use crate::model::Timestamp;
 use crate::wire::{self, OrchestrationStatus as Wire, orchestrator_action::OrchestratorActionType as Action};
 use pretty_assertions::assert_eq;
@@ -398,6 +398,20 @@ fn nothing_is_gathered_while_no_work_is_with_any_worker() {
     story.ask(Command::CloseStream { stream: StreamId(1) }).unwrap();
     story.items.clear();
     story.worker_with(2, Offer { activities: Some(0), ..Offer::default() });
+    assert_eq!(answer(&mut story, vec![]), 1);
+}
+
+#[test]
+fn what_was_gathered_is_told_once_the_last_work_that_was_out_is_given_back() {
+    let mut story = gathers();
+    story.worker(1);
+    let mut tokens = waits_for(&mut story, 1_000);
+    assert!(!completes(&mut story, &mut tokens));
+    for token in tokens {
+        assert!(story.items.is_empty(), "a completion may still come");
+        story.ask(Command::Abandon { kind: WorkKind::Activity, token }).unwrap();
+    }
+    // What was given back rests, and no time has passed.
     assert_eq!(answer(&mut story, vec![]), 1);
 }
 
