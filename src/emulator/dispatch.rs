@@ -2,7 +2,8 @@
 //!
 //! One task owns an engine and its store. It takes everything that waits on its one channel, decides each command,
 //! lets the engine hand out work once, commits **one** batch of records, and only then sends work, answers and
-//! replies. There are no locks, and no order between two channels to get wrong.
+//! replies. A store may take its time: the task decides the next batch while the last one is being kept (`journal`).
+//! There are no locks, and no order between two channels to get wrong.
 
 mod capacity;
 mod close_notice;
@@ -10,20 +11,25 @@ mod handle;
 mod hub;
 mod hubs;
 mod items;
+mod journal;
 mod limiter;
 mod log;
+#[cfg(test)]
+mod tests;
 
 pub use capacity::Capacity;
 pub use close_notice::CloseNotice;
-pub use handle::{Failure, Handle};
-pub use hub::{Hub, Input, Outcome};
+pub use handle::Handle;
+pub use hub::Opening;
 pub use hubs::MissingHub;
 pub(super) use hubs::{HubError, Hubs, Naming, NewHub};
 pub use items::Items;
 
 use crate::busy_wait::BusyWait;
 use crate::clock::Clock;
-use handle::Message;
+use crate::emulator::store::Fault;
+use handle::{HubMessage, StopReason};
+use hub::Hub;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -34,24 +40,56 @@ const PING_AFTER: Duration = Duration::from_secs(10);
 /// How many messages are decided in one batch at the most: what is decided together is stored together.
 const BATCH: usize = 1_024;
 
-/// Begins a hub: the handle to it, and the task that runs it until it is told to stop or all handles are gone.
+/// Begins a hub: the handle to it, and the task that loads it and runs it until it is told to stop or all handles are
+/// gone. Messages that are sent while it loads wait.
 ///
 /// It extends `busy_wait` whenever it has done something.
 pub fn start(
-    hub: Hub,
+    opening: Opening,
     clock: Arc<dyn Clock>,
     busy_wait: BusyWait,
 ) -> (Handle, impl Future<Output = ()> + Send + 'static) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Handle::new(sender), run(hub, clock, busy_wait, receiver))
+    let end = Arc::<StopReason>::default();
+    (Handle::new(sender, end.clone()), open(opening, clock, busy_wait, receiver, end))
+}
+
+async fn open(
+    opening: Opening,
+    clock: Arc<dyn Clock>,
+    busy_wait: BusyWait,
+    mut receiver: mpsc::UnboundedReceiver<HubMessage>,
+    end: Arc<StopReason>,
+) {
+    let name = opening.name.clone();
+    match Hub::open(opening, clock.now()).await {
+        Ok(mut hub) => {
+            if let Err(fault) = run(&mut hub, &*clock, &busy_wait, &mut receiver).await {
+                tracing::error!(hub = %name, %fault, "the hub stops: what it decided could not be kept");
+                end.because(fault);
+            }
+            hub.end(&end.refusal());
+        }
+        Err(fault) => {
+            tracing::error!(hub = %name, %fault, "the hub does not start: what it kept cannot be read");
+            end.because(fault);
+        }
+    }
+    receiver.close();
+    // Callers whose messages are still in the channel hear why nothing comes: their reply channels drop here.
+    while let Ok(message) = receiver.try_recv() {
+        if let HubMessage::Stop(done) = message {
+            let _ = done.send(());
+        }
+    }
 }
 
 async fn run(
-    mut hub: Hub,
-    clock: Arc<dyn Clock>,
-    busy_wait: BusyWait,
-    mut receiver: mpsc::UnboundedReceiver<Message>,
-) {
+    hub: &mut Hub,
+    clock: &dyn Clock,
+    busy_wait: &BusyWait,
+    receiver: &mut mpsc::UnboundedReceiver<HubMessage>,
+) -> Result<(), Fault> {
     let (mut batch, mut stop) = (Vec::new(), false);
     let mut next_ping = clock.now().plus(PING_AFTER);
     let (mut set_for, mut alarm) = (next_ping, clock.sleep_until(next_ping));
@@ -60,9 +98,15 @@ async fn run(
         if due != set_for {
             (set_for, alarm) = (due, clock.sleep_until(due));
         }
-        if batch.is_empty() {
+        let mut kept = None;
+        if hub.is_full() || (stop && hub.is_keeping()) {
+            // The store has to keep up before more is decided.
+            kept = Some(hub.kept().await?);
+        } else if batch.is_empty() {
+            let keeping = hub.is_keeping();
             tokio::select! {
                 biased;
+                done = hub.kept(), if keeping => kept = Some(done?),
                 taken = receiver.recv_many(&mut batch, BATCH) => {
                     if taken == 0 {
                         break;
@@ -71,16 +115,16 @@ async fn run(
                 () = &mut alarm => alarm = clock.sleep_until(due),
             }
         } else {
-            // Replies of many bytes are out: whoever asked decides what becomes of them before more are made.
+            // Replies of many bytes are out: their callers decide what becomes of them before more are made.
             tokio::task::yield_now().await;
         }
-        let (now, came) = (clock.now(), !batch.is_empty());
-        stop |= batch.iter().any(|message| matches!(message, Message::Stop(_)));
-        if let Err(fault) = hub.serve(&mut batch, now) {
-            tracing::error!(%fault, "the hub stops: what it decided could not be stored");
-            break;
+        let (now, came) = (clock.now(), kept.is_some() || !batch.is_empty());
+        stop |= batch.iter().any(|message| matches!(message, HubMessage::Stop(_)));
+        match kept {
+            Some(kept) => hub.go_on(kept, now)?,
+            None => hub.serve(&mut batch, now)?,
         }
-        if stop && batch.is_empty() {
+        if stop && batch.is_empty() && !hub.is_keeping() {
             break;
         }
         // A wake for a ping alone hands nothing out, and nothing follows it.
@@ -91,12 +135,5 @@ async fn run(
             next_ping = hub.ping(now, PING_AFTER);
         }
     }
-    receiver.close();
-    hub.end();
-    // Whoever is still in the channel hears that nothing comes any more: their reply channels drop here.
-    while let Ok(message) = receiver.try_recv() {
-        if let Message::Stop(done) = message {
-            let _ = done.send(());
-        }
-    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ mod frames;
 mod socket;
 
 use super::builder::EmulatorBuilder;
-use super::dispatch::{self, Capacity, CloseNotice, Hubs, Naming, NewHub};
+use super::dispatch::{self, Capacity, CloseNotice, Hubs, Naming, NewHub, Opening};
 use super::engine::Config;
 use super::health::Health;
 use super::keep_alive::KeepAlive;
@@ -123,19 +123,11 @@ fn new_hub(
     Arc::new(move |name: &HubName| {
         let seed = seed.unwrap_or_else(crate::entropy::seed);
         let config = Config { seed, ..config.clone() };
-        let hub = dispatch::Hub::open(name, config, store(name), clock.now());
-        match hub {
-            Ok(hub) => {
-                let hub = hub.within(capacity.clone());
-                let (handle, run) = dispatch::start(hub, clock.clone(), busy_wait.clone());
-                runtime.spawn(run);
-                handle
-            }
-            Err(fault) => {
-                tracing::error!(hub = %name, %fault, "the hub does not start");
-                dispatch::Handle::to_nowhere()
-            }
-        }
+        let (name, store, capacity) = (name.clone(), store(name), capacity.clone());
+        let opening = Opening { name, config, store, capacity };
+        let (handle, run) = dispatch::start(opening, clock.clone(), busy_wait.clone());
+        runtime.spawn(run);
+        handle
     })
 }
 
@@ -179,8 +171,15 @@ where
     let _ = stopped.await;
     accepting.shutdown().await;
     // First the hubs: their streams end with a word and whoever waits is answered. Then the connections.
-    for (_, hub) in hubs.all() {
-        hub.stop().await;
+    let stopping = async {
+        for (_, hub) in hubs.all() {
+            hub.stop().await;
+        }
+    };
+    tokio::select! {
+        () = stopping => {}
+        // A hub waits for its store; the emulator does not wait for a store that does not answer.
+        () = WallClock.sleep_until(WallClock.now().plus(GRACE)) => {}
     }
     connections.close_all();
     tokio::select! {

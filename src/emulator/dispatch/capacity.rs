@@ -34,12 +34,12 @@ impl Capacity {
 
 /// What one hub holds of a [`Capacity`]; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct CapacityShare {
     of: Capacity,
     held: usize,
 }
 
-impl Share {
+impl CapacityShare {
     pub(super) fn new(of: Capacity) -> Self {
         Self { of, held: 0 }
     }
@@ -56,7 +56,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for CapacityShare {
     fn drop(&mut self) {
         self.set(0);
     }

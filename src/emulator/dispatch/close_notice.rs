@@ -1,6 +1,6 @@
 //! Tells a hub how the streams of a connection end: in good order, cancelled, or with their worker's process.
 
-use super::handle::Message;
+use super::handle::HubMessage;
 use crate::emulator::engine::command::StreamId;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub struct CloseNotice {
 /// Streams whose workers may still complete what they hold.
 #[derive(Debug, Default)]
 struct Cancelled {
-    streams: Vec<(StreamId, UnboundedSender<Message>)>,
+    streams: Vec<(StreamId, UnboundedSender<HubMessage>)>,
     connection_ended: bool,
 }
 
@@ -50,13 +50,13 @@ impl CloseNotice {
         cancelled.connection_ended = true;
         for (stream, hub) in cancelled.streams.drain(..) {
             // A hub that has stopped needs no message.
-            let _ = hub.send(Message::Close { stream, how: Close::Ended });
+            let _ = hub.send(HubMessage::Close { stream, how: Close::Ended });
         }
     }
 
     /// Tells the hub that a stream has ended. The library above drops a cancelled stream before it reads again, so the
     /// last read says whether it was cancelled.
-    pub(super) fn close(&self, stream: StreamId, hub: &UnboundedSender<Message>) {
+    pub(super) fn close(&self, stream: StreamId, hub: &UnboundedSender<HubMessage>) {
         // Held until the message is sent: the end of the connection must come to the hub after it.
         let mut cancelled = self.cancelled();
         let how = if self.goaway.load(Ordering::Relaxed) {
@@ -69,7 +69,7 @@ impl CloseNotice {
             cancelled.streams.push((stream, hub.clone()));
             Close::Cancelled
         };
-        let _ = hub.send(Message::Close { stream, how });
+        let _ = hub.send(HubMessage::Close { stream, how });
     }
 
     fn cancelled(&self) -> MutexGuard<'_, Cancelled> {

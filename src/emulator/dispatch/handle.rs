@@ -1,38 +1,58 @@
 //! Reaches a hub from anywhere.
 
 use super::close_notice::{Close, CloseNotice};
-use super::items::{Items, Outlet, items};
+use super::items::{ItemSender, Items, items};
 use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, Stats, StreamId, Until, WaiterId};
+use crate::emulator::store::Fault;
 use crate::model::InstanceId;
 use crate::wire;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 
-type Answer = oneshot::Sender<Result<Reply, Refusal>>;
+/// Where the reply to a command goes.
+pub(super) type ReplySender = oneshot::Sender<Result<Reply, Refusal>>;
 
 /// What is sent to a hub.
-pub(super) enum Message {
-    Ask(Command, Answer),
-    Wait { waiter: WaiterId, command: Command, answer: Answer },
-    Open { stream: StreamId, offer: Box<Offer>, outlet: Outlet },
+pub(super) enum HubMessage {
+    Ask(Command, ReplySender),
+    Wait { waiter: WaiterId, command: Command, answer: ReplySender },
+    Open { stream: StreamId, offer: Box<Offer>, items: ItemSender },
     Drained(StreamId),
     Close { stream: StreamId, how: Close },
     Forget(WaiterId),
     Stop(oneshot::Sender<()>),
 }
 
-/// Why a hub did not do what it was asked.
-pub type Failure = Refusal;
-
 /// A way to reach a hub. Cheap to clone; usable from any thread and runtime.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    sender: mpsc::UnboundedSender<Message>,
+    sender: mpsc::UnboundedSender<HubMessage>,
     numbers: Arc<AtomicU64>,
+    end: Arc<StopReason>,
 }
 
-impl std::fmt::Debug for Message {
+/// Why a hub has stopped, where it was not told to.
+#[derive(Debug, Default)]
+pub(super) struct StopReason(OnceLock<Fault>);
+
+impl StopReason {
+    /// Says that the store made the hub stop. Said before the channel closes.
+    pub(super) fn because(&self, fault: Fault) {
+        // The first fault counts: the hub ends with it.
+        let _ = self.0.set(fault);
+    }
+
+    /// What callers of a hub that has stopped are told.
+    pub(super) fn refusal(&self) -> Refusal {
+        match self.0.get() {
+            Some(fault) => Refusal::StoreFailed { why: fault.to_string() },
+            None => Refusal::ShuttingDown,
+        }
+    }
+}
+
+impl std::fmt::Debug for HubMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Ask(..) => "Ask",
@@ -47,13 +67,18 @@ impl std::fmt::Debug for Message {
 }
 
 impl Handle {
-    pub(super) fn new(sender: mpsc::UnboundedSender<Message>) -> Self {
-        Self { sender, numbers: Arc::new(AtomicU64::new(1)) }
+    pub(super) fn new(sender: mpsc::UnboundedSender<HubMessage>, end: Arc<StopReason>) -> Self {
+        Self { sender, numbers: Arc::new(AtomicU64::new(1)), end }
     }
 
-    /// A handle to a hub that did not start: everything is answered with [`Refusal::ShuttingDown`].
-    pub(crate) fn to_nowhere() -> Self {
-        Self::new(mpsc::unbounded_channel().0)
+    /// Sends a message; where the hub has stopped, why it has.
+    fn send(&self, message: HubMessage) -> Result<(), Refusal> {
+        self.sender.send(message).map_err(|_| self.end.refusal())
+    }
+
+    /// Waits for a reply. A hub that stops without giving one says why it has stopped.
+    async fn reply(&self, reply: oneshot::Receiver<Result<Reply, Refusal>>) -> Result<Reply, Refusal> {
+        reply.await.unwrap_or_else(|_| Err(self.end.refusal()))
     }
 
     fn number(&self) -> u64 {
@@ -64,14 +89,15 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// The engine's [`Refusal`], or [`Refusal::ShuttingDown`] where the hub has stopped.
+    /// The engine's [`Refusal`]; [`Refusal::ShuttingDown`] where the hub has stopped, [`Refusal::StoreFailed`] where its
+    /// store made it stop.
     pub async fn ask(&self, command: Command) -> Result<Reply, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.sender.send(Message::Ask(command, answer)).map_err(|_| Refusal::ShuttingDown)?;
-        answered.await.unwrap_or(Err(Refusal::ShuttingDown))
+        self.send(HubMessage::Ask(command, answer))?;
+        self.reply(answered).await
     }
 
-    /// Waits until an instance has begun or ended. Whoever stops waiting drops the future, and the hub forgets it.
+    /// Waits until an instance has begun or ended. A client that stops waiting drops the future, and the hub forgets it.
     ///
     /// # Errors
     ///
@@ -85,10 +111,10 @@ impl Handle {
         let waiter = WaiterId(self.number());
         let (answer, answered) = oneshot::channel();
         let command = Command::Wait { waiter, id, until, payloads };
-        let message = Message::Wait { waiter, command, answer };
-        self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
+        let message = HubMessage::Wait { waiter, command, answer };
+        self.send(message)?;
         let forget = OnDrop { sender: self.sender.clone(), of: Some(Owner::Waiter(waiter)) };
-        let reply = answered.await.unwrap_or(Err(Refusal::ShuttingDown));
+        let reply = self.reply(answered).await;
         forget.not_needed();
         let Reply::State(state) = reply? else { return Ok(None) };
         Ok(state)
@@ -112,10 +138,10 @@ impl Handle {
     pub fn open_over(&self, offer: Offer, notice: Option<Arc<CloseNotice>>) -> Result<Items, Refusal> {
         let stream = StreamId(self.number());
         let on_drop = OnDrop { sender: self.sender.clone(), of: Some(Owner::Stream(stream, notice)) };
-        let (outlet, items) = items(on_drop);
-        let message = Message::Open { stream, offer: Box::new(offer), outlet };
-        self.sender.send(message).map_err(|_| Refusal::ShuttingDown)?;
-        Ok(items)
+        let (sender, reader) = items(on_drop);
+        let message = HubMessage::Open { stream, offer: Box::new(offer), items: sender };
+        self.send(message)?;
+        Ok(reader)
     }
 
     /// Ends instances at once, whatever their workers do; `output` becomes the output of each. Those that could not be
@@ -145,10 +171,10 @@ impl Handle {
         Ok(*stats)
     }
 
-    /// Stops the hub: streams end, whoever waits is answered. Returns when that is done.
+    /// Stops the hub: what was decided is kept, streams end, waiting clients are answered. Returns when that is done.
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
-        if self.sender.send(Message::Stop(done)).is_ok() {
+        if self.sender.send(HubMessage::Stop(done)).is_ok() {
             // An error means that it has stopped already.
             let _ = stopped.await;
         }
@@ -158,7 +184,7 @@ impl Handle {
 /// Tells the hub when it is dropped that the client which waited, or the worker's stream, is gone.
 #[derive(Debug)]
 pub(super) struct OnDrop {
-    sender: mpsc::UnboundedSender<Message>,
+    sender: mpsc::UnboundedSender<HubMessage>,
     of: Option<Owner>,
 }
 
@@ -177,7 +203,7 @@ impl OnDrop {
     pub(super) fn tell_drained(&self) {
         if let Some(Owner::Stream(stream, _)) = &self.of {
             // A hub that has stopped needs no word.
-            let _ = self.sender.send(Message::Drained(*stream));
+            let _ = self.sender.send(HubMessage::Drained(*stream));
         }
     }
 }
@@ -186,8 +212,8 @@ impl Drop for OnDrop {
     fn drop(&mut self) {
         let message = match self.of.take() {
             None => return,
-            Some(Owner::Waiter(waiter)) => Message::Forget(waiter),
-            Some(Owner::Stream(stream, None)) => Message::Close { stream, how: Close::Ended },
+            Some(Owner::Waiter(waiter)) => HubMessage::Forget(waiter),
+            Some(Owner::Stream(stream, None)) => HubMessage::Close { stream, how: Close::Ended },
             Some(Owner::Stream(stream, Some(notice))) => return notice.close(stream, &self.sender),
         };
         // A hub that has stopped needs no message.

@@ -3,7 +3,7 @@
 //! A door (gRPC, HTTP) reads from its request which hub is named, and renders a [`HubError`] in its own way.
 
 use super::handle::Handle;
-use super::limiter::Limiter;
+use super::limiter::WarningLimiter;
 use crate::clock::Clock;
 use crate::model::HubName;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ pub(in crate::emulator) struct Hubs {
     dynamic: bool,
     missing: MissingHub,
     clock: Arc<dyn Clock>,
-    warnings: Arc<Mutex<Limiter>>,
+    warnings: Arc<Mutex<WarningLimiter>>,
 }
 
 impl Hubs {

@@ -11,17 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Makes the two ends of a stream.
-pub(super) fn items(on_drop: OnDrop) -> (Outlet, Items) {
-    let shared = Arc::new(Mutex::new(Queue::default()));
-    (Outlet(shared.clone()), Items { shared, on_drop })
+pub(super) fn items(on_drop: OnDrop) -> (ItemSender, Items) {
+    let shared = Arc::new(Mutex::new(ItemQueue::default()));
+    (ItemSender(shared.clone()), Items { shared, on_drop })
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct ItemQueue {
     items: VecDeque<Bytes>,
-    /// How many bytes the reader has taken since the hub was last told.
+    /// How many bytes the reader has taken since the hub last asked.
     taken: usize,
-    /// Whether the hub waits to be told.
+    /// Whether the hub waits for a report.
     report: bool,
     /// Why the stream has ended, if it has.
     end: Option<Refusal>,
@@ -30,9 +30,9 @@ struct Queue {
 
 /// The hub's end of a stream. Dropping it ends the stream.
 #[derive(Debug)]
-pub(super) struct Outlet(Arc<Mutex<Queue>>);
+pub(super) struct ItemSender(Arc<Mutex<ItemQueue>>);
 
-impl Outlet {
+impl ItemSender {
     pub(super) fn send(&self, item: Bytes) {
         let mut queue = lock(&self.0);
         queue.items.push_back(item);
@@ -47,16 +47,18 @@ impl Outlet {
         Some(std::mem::take(&mut queue.taken)).filter(|taken| *taken > 0)
     }
 
-    /// Ends the stream, and lets go of what its reader has not taken.
-    pub(super) fn give_up(self) {
+    /// Ends the stream and says why. A stream that is given up for not being read lets go of what was not taken.
+    pub(super) fn end(self, why: Refusal) {
         let mut queue = lock(&self.0);
-        queue.items = VecDeque::new();
-        queue.end = Some(Refusal::NotRead);
+        if why == Refusal::NotRead {
+            queue.items = VecDeque::new();
+        }
+        queue.end = Some(why);
         wake(queue);
     }
 }
 
-impl Drop for Outlet {
+impl Drop for ItemSender {
     fn drop(&mut self) {
         let mut queue = lock(&self.0);
         queue.end.get_or_insert(Refusal::ShuttingDown);
@@ -65,7 +67,7 @@ impl Drop for Outlet {
 }
 
 /// Wakes the reader outside of the lock, which it takes at once.
-fn wake(mut queue: MutexGuard<'_, Queue>) {
+fn wake(mut queue: MutexGuard<'_, ItemQueue>) {
     let reader = queue.reader.take();
     drop(queue);
     if let Some(reader) = reader {
@@ -73,7 +75,7 @@ fn wake(mut queue: MutexGuard<'_, Queue>) {
     }
 }
 
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+fn lock(queue: &Mutex<ItemQueue>) -> MutexGuard<'_, ItemQueue> {
     // No code that could panic runs under this lock.
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -81,7 +83,7 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 /// A stream of encoded work items; it ends when the hub does, or when the hub gives it up.
 #[derive(Debug)]
 pub struct Items {
-    shared: Arc<Mutex<Queue>>,
+    shared: Arc<Mutex<ItemQueue>>,
     on_drop: OnDrop,
 }
 
@@ -90,8 +92,8 @@ impl Items {
     ///
     /// # Errors
     ///
-    /// Why the stream has ended: [`Refusal::ShuttingDown`] where the hub has stopped, [`Refusal::NotRead`] where it was
-    /// not read for too long.
+    /// Why the stream has ended: [`Refusal::ShuttingDown`] where the hub has stopped, [`Refusal::StoreFailed`] where its
+    /// store made it stop, [`Refusal::NotRead`] where the stream was not read for too long.
     pub async fn next(&mut self) -> Result<Bytes, Refusal> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }

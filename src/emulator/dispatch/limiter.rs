@@ -1,10 +1,10 @@
-//! Keeps warnings from filling a log: each cause is told once, and again only after a while.
+//! Keeps warnings from filling a log: each cause is logged once, and again only after a while.
 
 use crate::model::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a cause that was told is left out when it comes again.
+/// How long a cause that was logged is left out when it comes again.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// How many causes are kept. What comes beyond them shares one place.
@@ -13,9 +13,9 @@ const CAUSES: usize = 100;
 /// The longest cause that is kept whole, in bytes: names come from clients.
 const LONGEST: usize = 200;
 
-/// Decides which warnings are told.
+/// Decides which warnings are logged.
 #[derive(Debug, Default)]
-pub(in crate::emulator) struct Limiter {
+pub(in crate::emulator) struct WarningLimiter {
     causes: BTreeMap<String, Cause>,
     /// What all causes share that there is no place for.
     others: Option<Cause>,
@@ -23,23 +23,23 @@ pub(in crate::emulator) struct Limiter {
 
 #[derive(Debug)]
 struct Cause {
-    told: Timestamp,
+    logged: Timestamp,
     left_out: u64,
 }
 
 impl Cause {
     fn again(&mut self, now: Timestamp) -> Option<u64> {
-        if now.since(self.told) < EVERY {
+        if now.since(self.logged) < EVERY {
             self.left_out += 1;
             return None;
         }
-        self.told = now;
+        self.logged = now;
         Some(std::mem::take(&mut self.left_out))
     }
 }
 
-impl Limiter {
-    /// Whether a warning is to be told now: how many of its cause were left out since the last that was told, or `None`
+impl WarningLimiter {
+    /// Whether a warning is to be logged now: how many of its cause were left out since the last that was logged, or `None`
     /// where it is left out itself.
     pub(in crate::emulator) fn allows(&mut self, cause: &str, now: Timestamp) -> Option<u64> {
         let whole = (0..=LONGEST.min(cause.len())).rev().find(|end| cause.is_char_boundary(*end));
@@ -51,20 +51,20 @@ impl Limiter {
             return match &mut self.others {
                 Some(others) => others.again(now),
                 none => {
-                    *none = Some(Cause { told: now, left_out: 0 });
+                    *none = Some(Cause { logged: now, left_out: 0 });
                     Some(0)
                 }
             };
         }
-        self.causes.insert(cause.to_owned(), Cause { told: now, left_out: 0 });
+        self.causes.insert(cause.to_owned(), Cause { logged: now, left_out: 0 });
         Some(0)
     }
 
-    /// Forgets the cause that was told longest ago, where that is so long ago that it would be told again.
+    /// Forgets the cause that was logged longest ago, where that is so long ago that it would be logged again.
     fn make_room(&mut self, now: Timestamp) -> bool {
-        let oldest = self.causes.iter().min_by_key(|(_, cause)| cause.told);
+        let oldest = self.causes.iter().min_by_key(|(_, cause)| cause.logged);
         let Some(name) =
-            oldest.filter(|(_, cause)| now.since(cause.told) >= EVERY).map(|(name, _)| name.clone())
+            oldest.filter(|(_, cause)| now.since(cause.logged) >= EVERY).map(|(name, _)| name.clone())
         else {
             return false;
         };
@@ -82,8 +82,8 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_told_once_and_after_a_while_again_with_the_number_of_those_left_out() {
-        let mut limiter = Limiter::default();
+    fn a_cause_is_logged_once_and_after_a_while_again_with_the_number_of_those_left_out() {
+        let mut limiter = WarningLimiter::default();
         assert_eq!(limiter.allows("a", at(0)), Some(0));
         assert_eq!(limiter.allows("b", at(0)), Some(0));
         for second in 1..60 {
@@ -95,13 +95,13 @@ mod tests {
 
     #[test]
     fn what_it_keeps_is_bounded_and_causes_beyond_that_share_one_place() {
-        let mut limiter = Limiter::default();
-        let told = |limiter: &mut Limiter, second| {
+        let mut limiter = WarningLimiter::default();
+        let logged = |limiter: &mut WarningLimiter, second| {
             let allowed = (0..10_000).filter(|n| limiter.allows(&format!("{n}"), at(second)).is_some());
             allowed.count()
         };
-        assert_eq!(told(&mut limiter, 0), CAUSES + 1);
-        assert_eq!(told(&mut limiter, 59), 0);
+        assert_eq!(logged(&mut limiter, 0), CAUSES + 1);
+        assert_eq!(logged(&mut limiter, 59), 0);
         assert_eq!(limiter.causes.len(), CAUSES);
         // Old ones make room for new ones.
         assert_eq!(limiter.allows("new", at(61)), Some(0));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_long_cause_is_kept_in_part() {
-        let mut limiter = Limiter::default();
+        let mut limiter = WarningLimiter::default();
         let long = "\u{e4}".repeat(1_000);
         assert_eq!(limiter.allows(&long, at(0)), Some(0));
         assert_eq!(limiter.allows(&long, at(1)), None);

@@ -2,7 +2,7 @@
 //!
 //! What comes from clients and workers is written as text in quotes, so that it cannot begin a line of its own.
 
-use super::limiter::Limiter;
+use super::limiter::WarningLimiter;
 use crate::emulator::engine::command::{StreamId, WorkKind};
 use crate::emulator::engine::notice::{AGAIN, Item, Listening, Nearest, Notice, Warning};
 use crate::model::{HubName, InstanceId, Status, Timestamp};
@@ -11,12 +11,12 @@ use crate::model::{HubName, InstanceId, Status, Timestamp};
 #[derive(Debug)]
 pub(super) struct Log {
     hub: HubName,
-    limiter: Limiter,
+    limiter: WarningLimiter,
 }
 
 impl Log {
     pub(super) fn of(hub: &HubName) -> Self {
-        Self { hub: hub.clone(), limiter: Limiter::default() }
+        Self { hub: hub.clone(), limiter: WarningLimiter::default() }
     }
 
     /// How much the process's log takes, so that no more is made for it.

@@ -561,6 +561,12 @@ pub enum Refusal {
         /// How many they may.
         most: usize,
     },
+    /// The hub has stopped because its store failed.
+    #[error("the task hub has stopped, and what was asked may not be done: {why}; start the emulator again")]
+    StoreFailed {
+        /// What the store says.
+        why: String,
+    },
     /// The hub is shutting down.
     #[error("the task hub is shutting down")]
     ShuttingDown,

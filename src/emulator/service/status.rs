@@ -21,7 +21,9 @@ impl From<Refusal> for Status {
             Refusal::WrongStatus { .. } => Self::failed_precondition(message),
             Refusal::Full { .. } => Self::resource_exhausted(message),
             Refusal::HistoryReplaced { .. } => Self::aborted(message),
-            Refusal::ShuttingDown | Refusal::NotRead => Self::unavailable(message),
+            Refusal::ShuttingDown | Refusal::StoreFailed { .. } | Refusal::NotRead => {
+                Self::unavailable(message)
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Encodes records. The numbers of the fields are the format: `docs/records.md` says what may be done to them.
 
-use super::write::Writer;
+use super::write::FieldWriter;
 use super::{Commit, Continued, Record, Rewound, Scheduled, Settles};
 use crate::emulator::engine::entity::{Caller, Change, Changed, LockRequest, Operation};
 use crate::emulator::engine::state::instance::{Arrived, End};
@@ -29,7 +29,7 @@ impl Record {
 
     /// How many bytes [`Record::encode`] makes.
     pub fn encoded_len(&self) -> usize {
-        Writer::measure(|to| self.write(to))
+        FieldWriter::measure(|to| self.write(to))
     }
 
     /// The record as bytes, which [`Record::decode`] reads.
@@ -42,10 +42,10 @@ impl Record {
     /// Appends the record's bytes to `out`. They do not say where they end: a store that keeps records one after the
     /// other writes their length before them.
     pub fn encode_to(&self, out: &mut Vec<u8>) {
-        self.write(&mut Writer::to(out));
+        self.write(&mut FieldWriter::to(out));
     }
 
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.number(1, Self::VERSION);
         match self {
             Self::Created { id, at, started, start_at } => to.nested(2, |to| {
@@ -95,7 +95,7 @@ impl Record {
     }
 }
 
-fn write_commit(to: &mut Writer<'_>, id: &InstanceId, commit: &Commit) {
+fn write_commit(to: &mut FieldWriter<'_>, id: &InstanceId, commit: &Commit) {
     let Commit { at, turn_at, consumed, events, scheduled, custom_status, trace, suspended, end } = commit;
     to.id(1, id);
     to.moment(2, *at);
@@ -117,7 +117,7 @@ fn write_commit(to: &mut Writer<'_>, id: &InstanceId, commit: &Commit) {
     }
 }
 
-fn write_continued(to: &mut Writer<'_>, id: &InstanceId, next: &Continued) {
+fn write_continued(to: &mut FieldWriter<'_>, id: &InstanceId, next: &Continued) {
     let Continued { at, started, inbox, custom_status, suspended, turn_at } = next;
     to.id(1, id);
     to.moment(2, *at);
@@ -133,7 +133,7 @@ fn write_continued(to: &mut Writer<'_>, id: &InstanceId, next: &Continued) {
     to.moment(7, *turn_at);
 }
 
-fn write_rewound(to: &mut Writer<'_>, id: &InstanceId, rewound: &Rewound) {
+fn write_rewound(to: &mut FieldWriter<'_>, id: &InstanceId, rewound: &Rewound) {
     let Rewound { at, turn_at, history, started, scheduled, offspring, nudged } = rewound;
     to.id(1, id);
     to.moment(2, *at);
@@ -151,7 +151,7 @@ fn write_rewound(to: &mut Writer<'_>, id: &InstanceId, rewound: &Rewound) {
     to.flag(8, *nudged);
 }
 
-fn write_scheduled(to: &mut Writer<'_>, scheduled: &Scheduled) {
+fn write_scheduled(to: &mut FieldWriter<'_>, scheduled: &Scheduled) {
     match scheduled {
         Scheduled::Activity { task, name, version, request } => to.nested(1, |to| {
             to.action(1, *task);
@@ -171,7 +171,7 @@ fn write_scheduled(to: &mut Writer<'_>, scheduled: &Scheduled) {
     }
 }
 
-fn write_end(to: &mut Writer<'_>, end: &End) {
+fn write_end(to: &mut FieldWriter<'_>, end: &End) {
     let End { status, output, failure, at } = end;
     to.number(1, u64::try_from(status.to_wire() as i32).unwrap_or_default());
     to.maybe_text(2, output.as_deref());
@@ -181,7 +181,7 @@ fn write_end(to: &mut Writer<'_>, end: &End) {
     to.moment(4, *at);
 }
 
-fn write_changed(to: &mut Writer<'_>, changed: &Changed) {
+fn write_changed(to: &mut FieldWriter<'_>, changed: &Changed) {
     let Changed { entity, at, change } = changed;
     to.id(1, entity);
     to.moment(2, *at);
@@ -211,14 +211,14 @@ fn write_changed(to: &mut Writer<'_>, changed: &Changed) {
     }
 }
 
-fn write_operation(to: &mut Writer<'_>, operation: &Operation) {
+fn write_operation(to: &mut FieldWriter<'_>, operation: &Operation) {
     if let Some(sender) = operation.sender() {
         to.nested(1, |to| write_caller(to, sender));
     }
     to.message(2, operation.request());
 }
 
-fn write_lock_request(to: &mut Writer<'_>, request: &LockRequest) {
+fn write_lock_request(to: &mut FieldWriter<'_>, request: &LockRequest) {
     let LockRequest { caller, section, set, position } = request;
     to.nested(1, |to| write_caller(to, caller));
     to.text(2, section);
@@ -228,7 +228,7 @@ fn write_lock_request(to: &mut Writer<'_>, request: &LockRequest) {
     to.count(4, *position);
 }
 
-fn write_caller(to: &mut Writer<'_>, caller: &Caller) {
+fn write_caller(to: &mut FieldWriter<'_>, caller: &Caller) {
     let Caller { instance, execution } = caller;
     to.id(1, instance);
     to.execution(2, execution);

@@ -10,11 +10,11 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 #[derive(Debug)]
 pub(super) struct Fields {
     of: &'static str,
-    left: Vec<(u32, Value)>,
+    left: Vec<(u32, FieldValue)>,
 }
 
 #[derive(Debug)]
-enum Value {
+enum FieldValue {
     Number(u64),
     Fixed(i64),
     Bytes(Bytes),
@@ -28,12 +28,12 @@ impl Fields {
         while bytes.has_remaining() {
             let (field, wire) = decode_key(&mut bytes).map_err(broken)?;
             let value = match wire {
-                WireType::Varint => Value::Number(decode_varint(&mut bytes).map_err(broken)?),
-                WireType::SixtyFourBit if bytes.remaining() >= 8 => Value::Fixed(bytes.get_i64_le()),
+                WireType::Varint => FieldValue::Number(decode_varint(&mut bytes).map_err(broken)?),
+                WireType::SixtyFourBit if bytes.remaining() >= 8 => FieldValue::Fixed(bytes.get_i64_le()),
                 WireType::LengthDelimited => {
                     let length = decode_varint(&mut bytes).map_err(broken)?;
                     let length = usize::try_from(length).ok().filter(|length| *length <= bytes.remaining());
-                    Value::Bytes(bytes.split_to(length.ok_or(RecordError::Broken { of })?))
+                    FieldValue::Bytes(bytes.split_to(length.ok_or(RecordError::Broken { of })?))
                 }
                 WireType::SixtyFourBit
                 | WireType::ThirtyTwoBit
@@ -58,16 +58,16 @@ impl Fields {
     /// The first field that is left, taken out.
     pub(super) fn take_first(&mut self) -> Option<(u32, Bytes)> {
         match self.left.first()? {
-            (field, Value::Bytes(bytes)) => {
+            (field, FieldValue::Bytes(bytes)) => {
                 let taken = (*field, bytes.clone());
                 self.left.remove(0);
                 Some(taken)
             }
-            (_, Value::Number(_) | Value::Fixed(_)) => None,
+            (_, FieldValue::Number(_) | FieldValue::Fixed(_)) => None,
         }
     }
 
-    fn take(&mut self, field: u32) -> Option<Value> {
+    fn take(&mut self, field: u32) -> Option<FieldValue> {
         let at = self.left.iter().position(|(number, _)| *number == field)?;
         Some(self.left.remove(at).1)
     }
@@ -81,7 +81,8 @@ impl Fields {
     }
 
     pub(super) fn maybe_number(&mut self, field: u32) -> Option<u64> {
-        self.take(field).and_then(|value| if let Value::Number(number) = value { Some(number) } else { None })
+        self.take(field)
+            .and_then(|value| if let FieldValue::Number(number) = value { Some(number) } else { None })
     }
 
     pub(super) fn number(&mut self, field: u32) -> Result<u64, RecordError> {
@@ -110,7 +111,7 @@ impl Fields {
 
     pub(super) fn maybe_moment(&mut self, field: u32) -> Option<Timestamp> {
         self.take(field).and_then(|value| {
-            if let Value::Fixed(micros) = value { Some(Timestamp::from_micros(micros)) } else { None }
+            if let FieldValue::Fixed(micros) = value { Some(Timestamp::from_micros(micros)) } else { None }
         })
     }
 
@@ -120,7 +121,8 @@ impl Fields {
     }
 
     pub(super) fn maybe_bytes(&mut self, field: u32) -> Option<Bytes> {
-        self.take(field).and_then(|value| if let Value::Bytes(bytes) = value { Some(bytes) } else { None })
+        self.take(field)
+            .and_then(|value| if let FieldValue::Bytes(bytes) = value { Some(bytes) } else { None })
     }
 
     pub(super) fn bytes(&mut self, field: u32) -> Result<Bytes, RecordError> {
@@ -133,7 +135,7 @@ impl Fields {
         let mut taken = Vec::new();
         for (number, value) in std::mem::take(&mut self.left) {
             match value {
-                Value::Bytes(bytes) if number == field => taken.push(bytes),
+                FieldValue::Bytes(bytes) if number == field => taken.push(bytes),
                 value => self.left.push((number, value)),
             }
         }

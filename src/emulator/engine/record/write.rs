@@ -6,15 +6,15 @@ use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 /// Writes fields, or only counts how many bytes they would take.
-pub(super) struct Writer<'a> {
+pub(super) struct FieldWriter<'a> {
     out: Option<&'a mut Vec<u8>>,
     length: usize,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> FieldWriter<'a> {
     /// How many bytes `write` writes.
-    pub(super) fn measure(write: impl Fn(&mut Writer<'_>)) -> usize {
-        let mut counting = Writer { out: None, length: 0 };
+    pub(super) fn measure(write: impl Fn(&mut FieldWriter<'_>)) -> usize {
+        let mut counting = FieldWriter { out: None, length: 0 };
         write(&mut counting);
         counting.length
     }
@@ -106,13 +106,13 @@ impl<'a> Writer<'a> {
     }
 
     /// A message of our own, whose fields `write` writes.
-    pub(super) fn nested(&mut self, field: u32, write: impl Fn(&mut Writer<'_>)) {
-        let length = Writer::measure(&write);
+    pub(super) fn nested(&mut self, field: u32, write: impl Fn(&mut FieldWriter<'_>)) {
+        let length = FieldWriter::measure(&write);
         self.key(field, WireType::LengthDelimited);
         self.varint(length as u64);
         match &mut self.out {
             Some(out) => {
-                let mut inner = Writer::to(out);
+                let mut inner = FieldWriter::to(out);
                 write(&mut inner);
                 self.length += inner.length;
             }
