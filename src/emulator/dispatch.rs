@@ -10,10 +10,14 @@ mod close_notice;
 mod handle;
 mod hub;
 mod hubs;
+mod item_queue;
 mod items;
 mod journal;
 mod limiter;
 mod log;
+mod message;
+mod on_drop;
+mod stop_reason;
 #[cfg(test)]
 mod tests;
 
@@ -28,10 +32,11 @@ pub use items::Items;
 use crate::busy_wait::BusyWait;
 use crate::clock::Clock;
 use crate::emulator::store::Fault;
-use handle::{HubMessage, StopReason};
 use hub::Hub;
+use message::HubMessage;
 use std::sync::Arc;
 use std::time::Duration;
+use stop_reason::StopReason;
 use tokio::sync::mpsc;
 
 /// After how much silence a stream gets a health ping; SDKs give up after 120 s without a word (protocol/transport.md#streams).

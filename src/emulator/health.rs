@@ -50,11 +50,11 @@ async fn ping(State(hubs): State<Hubs>, headers: HeaderMap) -> (StatusCode, Stri
         }
     };
     let Err(error) = hubs.find(named) else { return (StatusCode::OK, String::new()) };
-    let status = match error {
-        HubError::NotFound { .. } => StatusCode::NOT_FOUND,
-        HubError::Unnamed | HubError::AlreadyExists { .. } | HubError::ServesTheUnnamed { .. } => {
-            StatusCode::BAD_REQUEST
+    match error {
+        HubError::NotFound { .. } => (StatusCode::NOT_FOUND, format!("{error}\n")),
+        HubError::Unnamed => (StatusCode::BAD_REQUEST, format!("{error}; send the header 'x-taskhub'\n")),
+        HubError::AlreadyExists { .. } | HubError::ServesTheUnnamed { .. } => {
+            (StatusCode::BAD_REQUEST, format!("{error}\n"))
         }
-    };
-    (status, format!("{error}\n"))
+    }
 }

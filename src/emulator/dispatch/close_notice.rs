@@ -1,21 +1,10 @@
 //! Tells a hub how the streams of a connection end: in good order, cancelled, or with their worker's process.
 
-use super::handle::HubMessage;
+use super::message::{Close, HubMessage};
 use crate::emulator::engine::command::StreamId;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::UnboundedSender;
-
-/// How a stream of work items ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Close {
-    /// In good order, or cancelled on a connection that has ended since.
-    Ended,
-    /// Its worker cancelled it, and the connection lives.
-    Cancelled,
-    /// The connection broke without notice.
-    Lost,
-}
 
 /// What a client has sent about the end of its connection. One that closes sends `GOAWAY` or cancels its calls; the
 /// system closes the socket of a process that died, and sends neither.
@@ -23,12 +12,12 @@ pub(super) enum Close {
 pub struct CloseNotice {
     goaway: AtomicBool,
     reset: AtomicBool,
-    cancelled: Mutex<Cancelled>,
+    cancelled: Mutex<CancelledStreams>,
 }
 
 /// Streams whose workers may still complete what they hold.
 #[derive(Debug, Default)]
-struct Cancelled {
+struct CancelledStreams {
     streams: Vec<(StreamId, UnboundedSender<HubMessage>)>,
     connection_ended: bool,
 }
@@ -72,7 +61,7 @@ impl CloseNotice {
         let _ = hub.send(HubMessage::Close { stream, how });
     }
 
-    fn cancelled(&self) -> MutexGuard<'_, Cancelled> {
+    fn cancelled(&self) -> MutexGuard<'_, CancelledStreams> {
         // No code that could panic runs under this lock.
         self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
     }

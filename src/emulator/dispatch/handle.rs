@@ -1,28 +1,16 @@
 //! Reaches a hub from anywhere.
 
-use super::close_notice::{Close, CloseNotice};
-use super::items::{ItemSender, Items, items};
+use super::close_notice::CloseNotice;
+use super::items::{Items, items};
+use super::message::HubMessage;
+use super::on_drop::{OnDrop, Owner};
+use super::stop_reason::StopReason;
 use crate::emulator::engine::command::{Command, Offer, Refusal, Reply, Stats, StreamId, Until, WaiterId};
-use crate::emulator::store::Fault;
 use crate::model::InstanceId;
 use crate::wire;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
-
-/// Where the reply to a command goes.
-pub(super) type ReplySender = oneshot::Sender<Result<Reply, Refusal>>;
-
-/// What is sent to a hub.
-pub(super) enum HubMessage {
-    Ask(Command, ReplySender),
-    Wait { waiter: WaiterId, command: Command, answer: ReplySender },
-    Open { stream: StreamId, offer: Box<Offer>, items: ItemSender },
-    Drained(StreamId),
-    Close { stream: StreamId, how: Close },
-    Forget(WaiterId),
-    Stop(oneshot::Sender<()>),
-}
 
 /// A way to reach a hub. Cheap to clone; usable from any thread and runtime.
 #[derive(Debug, Clone)]
@@ -30,40 +18,6 @@ pub struct Handle {
     sender: mpsc::UnboundedSender<HubMessage>,
     numbers: Arc<AtomicU64>,
     end: Arc<StopReason>,
-}
-
-/// Why a hub has stopped, where it was not told to.
-#[derive(Debug, Default)]
-pub(super) struct StopReason(OnceLock<Fault>);
-
-impl StopReason {
-    /// Says that the store made the hub stop. Said before the channel closes.
-    pub(super) fn because(&self, fault: Fault) {
-        // The first fault counts: the hub ends with it.
-        let _ = self.0.set(fault);
-    }
-
-    /// What callers of a hub that has stopped are told.
-    pub(super) fn refusal(&self) -> Refusal {
-        match self.0.get() {
-            Some(fault) => Refusal::StoreFailed { why: fault.to_string() },
-            None => Refusal::ShuttingDown,
-        }
-    }
-}
-
-impl std::fmt::Debug for HubMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Ask(..) => "Ask",
-            Self::Wait { .. } => "Wait",
-            Self::Open { .. } => "Open",
-            Self::Drained(_) => "Drained",
-            Self::Close { .. } => "Close",
-            Self::Forget(_) => "Forget",
-            Self::Stop(_) => "Stop",
-        })
-    }
 }
 
 impl Handle {
@@ -178,45 +132,5 @@ impl Handle {
             // An error means that it has stopped already.
             let _ = stopped.await;
         }
-    }
-}
-
-/// Tells the hub when it is dropped that the client which waited, or the worker's stream, is gone.
-#[derive(Debug)]
-pub(super) struct OnDrop {
-    sender: mpsc::UnboundedSender<HubMessage>,
-    of: Option<Owner>,
-}
-
-#[derive(Debug)]
-enum Owner {
-    Waiter(WaiterId),
-    Stream(StreamId, Option<Arc<CloseNotice>>),
-}
-
-impl OnDrop {
-    fn not_needed(mut self) {
-        self.of = None;
-    }
-
-    /// The reader of a stream has taken something, and the hub wanted to know.
-    pub(super) fn tell_drained(&self) {
-        if let Some(Owner::Stream(stream, _)) = &self.of {
-            // A hub that has stopped needs no word.
-            let _ = self.sender.send(HubMessage::Drained(*stream));
-        }
-    }
-}
-
-impl Drop for OnDrop {
-    fn drop(&mut self) {
-        let message = match self.of.take() {
-            None => return,
-            Some(Owner::Waiter(waiter)) => HubMessage::Forget(waiter),
-            Some(Owner::Stream(stream, None)) => HubMessage::Close { stream, how: Close::Ended },
-            Some(Owner::Stream(stream, Some(notice))) => return notice.close(stream, &self.sender),
-        };
-        // A hub that has stopped needs no message.
-        let _ = self.sender.send(message);
     }
 }

@@ -1,11 +1,10 @@
 //! Steps a hub: a batch of messages in, what to do outside out.
 
 use super::capacity::{Capacity, CapacityShare};
-use super::close_notice::Close;
-use super::handle::{HubMessage, ReplySender};
-use super::items::ItemSender;
+use super::item_queue::ItemSender;
 use super::journal::{Decided, Journal};
 use super::log::Log;
+use super::message::{Close, HubMessage, ReplySender};
 use crate::emulator::engine::command::{Command, Effect, Refusal, Reply, StreamId, WaiterId};
 use crate::emulator::engine::{Config, Engine};
 use crate::emulator::store::{Fault, Records, Store};

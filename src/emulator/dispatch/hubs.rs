@@ -43,15 +43,13 @@ pub(in crate::emulator) enum HubError {
     #[error("Task hub not found: {name}")]
     NotFound { name: HubName },
     /// The request names no hub, and no hub is meant by that.
-    #[error("the request names no task hub; send the metadata 'taskhub'")]
+    #[error("the request names no task hub")]
     Unnamed,
     /// There is a hub of that name already.
-    #[error("task hub '{name}' already exists; set recreateIfExists to replace it")]
+    #[error("task hub '{name}' already exists")]
     AlreadyExists { name: HubName },
     /// The hub serves requests that name none, so it stays.
-    #[error(
-        "task hub '{name}' serves requests that name none and cannot be deleted; CreateTaskHub with recreateIfExists empties it"
-    )]
+    #[error("task hub '{name}' serves requests that name none and cannot be deleted")]
     ServesTheUnnamed { name: HubName },
 }
 

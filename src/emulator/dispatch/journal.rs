@@ -4,7 +4,7 @@
 //! the first is kept: effects are released in the order in which they were decided, and a store that is slow gets fewer
 //! and larger batches.
 
-use super::handle::ReplySender;
+use super::message::ReplySender;
 use crate::emulator::engine::command::{Effect, Refusal, Reply};
 use crate::emulator::engine::notice::Notice;
 use crate::emulator::store::{CommitStatus, Fault, Keeping, Record, Store};

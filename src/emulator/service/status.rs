@@ -31,12 +31,14 @@ impl From<Refusal> for Status {
 /// Every error of the task hubs and the code that a client sees for it (protocol/transport.md#hubs).
 impl From<HubError> for Status {
     fn from(error: HubError) -> Self {
-        let message = error.to_string();
+        let and = |hint: &str| format!("{error}; {hint}");
         match error {
-            HubError::NotFound { .. } => Self::not_found(message),
-            HubError::Unnamed => Self::invalid_argument(message),
-            HubError::AlreadyExists { .. } => Self::already_exists(message),
-            HubError::ServesTheUnnamed { .. } => Self::failed_precondition(message),
+            HubError::NotFound { .. } => Self::not_found(error.to_string()),
+            HubError::Unnamed => Self::invalid_argument(and("send the metadata 'taskhub'")),
+            HubError::AlreadyExists { .. } => Self::already_exists(and("set recreateIfExists to replace it")),
+            HubError::ServesTheUnnamed { .. } => {
+                Self::failed_precondition(and("CreateTaskHub with recreateIfExists empties it"))
+            }
         }
     }
 }
