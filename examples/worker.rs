@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let interrupted = interrupted();
     // What has begun ends before this returns, unless it takes longer than the worker's grace, or ctrl-c comes again.
     tokio::select! {
-        ended = Worker::to(target, orchestration::registry()).run_until(interrupted) => println!("{}", ended?),
+        ended = Worker::for_target(target, orchestration::registry()).run_until(interrupted) => println!("{}", ended?),
         () = interrupted_twice() => println!("stopped at once"),
     }
     // Threads that do not end do not keep the process.

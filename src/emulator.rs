@@ -11,16 +11,19 @@
 //!
 //! # Layout
 //!
-//! - [`engine`]: decides, purely. [`store`]: keeps what was decided.
+//! - `engine`: decides, purely. [`store`]: keeps what was decided.
 //! - `dispatch`: owns a hub. `service`: speaks gRPC. `health`: says whether it is up.
 //! - `Emulator` puts them together on a thread of its own.
 
+// Hidden modules are for tests, benchmarks and fuzzing of this repository: no promise is made about them.
+#[doc(hidden)]
 pub mod engine;
 pub mod store;
 
 #[cfg(feature = "emulator")]
 mod builder;
 #[cfg(feature = "emulator")]
+#[doc(hidden)]
 pub mod dispatch;
 #[cfg(feature = "emulator")]
 #[cfg(feature = "emulator")]

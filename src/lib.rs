@@ -10,10 +10,9 @@
 //! - [`model`]: ids, moments, statuses and events, as values.
 //! - [`emulator`]: the scheduler: a pure engine, a store, a dispatcher, a gRPC service.
 //! - [`sdk`]: what orchestrations are written with, and the worker and client that run them.
-//! - [`view`]: what there is to know of an instance, for everything that shows one.
 //! - [`report`]: a history as something to read.
 //! - [`testing`]: the same test with no sockets, against the emulator, a container or any endpoint.
-//! - `clock` and `entropy` (with `emulator` or `sdk`): the only readers of time and of chance; tests bring their own.
+//! - `clock` (with `emulator` or `sdk`): the only reader of time; tests bring their own.
 //!
 //! # Features
 //!
@@ -34,17 +33,19 @@ pub mod model;
 pub mod report;
 pub mod sdk;
 pub mod testing;
+// What the command shows; no promise is made about it.
+#[doc(hidden)]
 pub mod view;
 pub mod wire;
 
 #[cfg(any(feature = "emulator", feature = "sdk"))]
-pub mod busy_wait;
+pub(crate) mod busy_wait;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
 pub mod clock;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
 mod codec;
 #[cfg(any(feature = "emulator", feature = "sdk"))]
-pub mod entropy;
+pub(crate) mod entropy;
 
 /// The README's code, compiled and run with the documentation's.
 #[cfg(all(doctest, feature = "emulator", feature = "sdk"))]

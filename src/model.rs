@@ -2,7 +2,10 @@
 //!
 //! Everything here is a value: nothing reads a clock, draws a number or waits.
 
+#[doc(hidden)]
 pub mod event;
+pub(crate) mod extension;
+#[doc(hidden)]
 pub mod failure;
 pub mod id;
 pub mod kind;

@@ -24,8 +24,8 @@
 //!     }
 //!     // Whichever comes first in history wins; the other is cancelled.
 //!     match race(ctx.event(APPROVED), ctx.sleep(Duration::from_secs(3 * 86_400))).await {
-//!         Either::A(approved) => Ok(approved?.then_some(total)),
-//!         Either::B(()) => Ok(None),
+//!         Either::First(approved) => Ok(approved?.then_some(total)),
+//!         Either::Second(()) => Ok(None),
 //!     }
 //! }
 //!
@@ -37,8 +37,8 @@
 //!
 //! An orchestrator runs again from the start whenever its future is not kept, and must then decide alike. It reads
 //! time, ids and results from its context alone, and leaves everything else to activities. What breaks this is told
-//! by name: [`replay::NONDETERMINISM`] with the line of source that differs, [`replay::FOREIGN_AWAIT`] in the turn
-//! that awaits something else than the context gave, [`replay::NEVER_YIELDS`] for a loop that waits for nothing.
+//! by name: [`NONDETERMINISM`] with the line of source that differs, [`FOREIGN_AWAIT`] in the turn
+//! that awaits something else than the context gave, [`NEVER_YIELDS`] for a loop that waits for nothing.
 //!
 //! Ordinary combinators are fine: `join!`, `join_all`, `FuturesUnordered`, `buffer_unordered`, and `select!` in its
 //! biased form. `tokio::select!` without `biased;` is not: it draws lots.
@@ -66,19 +66,24 @@
 //! ]
 //! ```
 
-pub mod registry;
-pub mod replay;
+pub(crate) mod registry;
+pub(crate) mod replay;
 
-pub use registry::{
-    ActivityRunner, Cached, EntityDef, Invalid, InvalidRegistry, Registry, TurnOutcome, run_entity_batch,
-    run_turn,
-};
+pub use crate::model::{InvalidId, Status, Timestamp};
+pub use registry::{ActivityRunner, EntityDef, EntityState, InvalidRegistry, Registry, RegistryProblem};
 pub use replay::{
-    Activity, ActivityContext, Cancellation, DecodeError, Durable, DurableError, Either, Entity,
-    EntityContext, EntityId, EventKey, EventWait, Failure, FailureDetails, LockGuard, Mismatch,
-    OrchestrationContext, Orchestrator, Refused, RetryPolicy, Task, TaskError, Timer, Versioning, name_of,
-    race, split_response,
+    Activity, ActivityCall, ActivityContext, Cancellation, Cancelled, ChildCall, ContinueAsNew, DecodeError,
+    Durable, DurableError, Either, Entity, EntityContext, EntityId, EventKey, EventWait, FOREIGN_AWAIT,
+    Failure, FailureDetails, InvalidCall, LockGuard, LockWait, Mismatch, NEVER_YIELDS, NONDETERMINISM,
+    NotAnEntityId, ORCHESTRATOR_PANICKED, Operation, OrchestrationContext, Orchestrator, Parent, Payload,
+    Race, RetryPolicy, SentSignal, Signal, Task, TaskError, Timer, Versioning, name_of, race,
 };
+
+/// What a worker does with a work item, without the worker: for tests of the protocol, and no promise.
+#[doc(hidden)]
+pub use registry::{Cached, TurnOutcome, run_entity_batch, run_turn};
+#[doc(hidden)]
+pub use replay::split_response;
 
 #[cfg(feature = "sdk")]
 pub mod auth;
@@ -90,8 +95,11 @@ pub mod connect;
 pub mod worker;
 
 #[cfg(feature = "sdk")]
-pub use client::{Client, Error as ClientError, Handle, ListIds, Purge, Query, Reuse, Snapshot};
+pub use client::{
+    Client, EntityQuery, EntitySnapshot, Error as ClientError, Handle, ListIds, Purge, Purged, Query, Reuse,
+    Snapshot, Start,
+};
 #[cfg(feature = "sdk")]
-pub use connect::Target;
+pub use connect::{InvalidTarget, Target};
 #[cfg(feature = "sdk")]
-pub use worker::{RunningWorker, Worker};
+pub use worker::{Error as WorkerError, RunningWorker, Stopped, Worker};

@@ -13,12 +13,12 @@ mod drive;
 mod explain;
 mod hub;
 mod replayer;
+mod run_error;
 mod scenario;
-mod stuck;
 
 pub use explain::explain;
 #[cfg(feature = "emulator")]
 pub use explain::explain_in;
 pub use hub::{Outcome, TestHub};
 pub use replayer::{Diverged, Replayer};
-pub use stuck::Stuck;
+pub use run_error::RunError;

@@ -52,8 +52,8 @@ async fn order(ctx: OrchestrationContext, pieces: u32) -> Result<String, Failure
     let reserved = ctx.activity(reserve).retry(retry).call(pieces).await?;
     ctx.set_custom_status("waiting for the money");
     let paid = match race(ctx.event(PAID), ctx.sleep(3 * DAY)).await {
-        Either::A(amount) => amount?,
-        Either::B(()) => return Ok("not paid".to_owned()),
+        Either::First(amount) => amount?,
+        Either::Second(()) => return Ok("not paid".to_owned()),
     };
     let stock = EntityId::new("Stock", "lamps");
     let left = {

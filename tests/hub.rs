@@ -7,7 +7,7 @@ use std::time::Duration;
 use taskhub::model::Status;
 use taskhub::orchestration::{fan_out_fan_in, registry};
 use taskhub::sdk::*;
-use taskhub::testing::{Stuck, TestHub};
+use taskhub::testing::{RunError, TestHub};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const GO: EventKey<u32> = EventKey::new("Go");
@@ -66,7 +66,7 @@ fn answers_sent_twice_and_activities_run_twice_change_nothing() {
 #[test]
 fn an_event_that_nobody_raises_is_an_error_that_names_it_and_its_line() {
     let hub = TestHub::new(Registry::new().orchestration(waits_for_go));
-    let Err(Stuck::Waiting { waits, .. }) = hub.run(waits_for_go, ()) else {
+    let Err(RunError::Waiting { waits, .. }) = hub.run(waits_for_go, ()) else {
         panic!("it cannot end");
     };
     assert!(waits[0].contains("'go'") && waits[0].contains("tests/hub.rs"), "{waits:?}");
@@ -85,7 +85,7 @@ fn a_suspended_orchestration_goes_on_when_it_is_resumed() {
 #[test]
 fn an_activity_that_nobody_registered_is_named() {
     let hub = TestHub::new(Registry::new().orchestration(sleepy));
-    let Err(Stuck::Waiting { unclaimed, .. }) = hub.run(sleepy, 1) else {
+    let Err(RunError::Waiting { unclaimed, .. }) = hub.run(sleepy, 1) else {
         panic!("it cannot end");
     };
     assert!(unclaimed[0].contains("no worker has registered the activity \"square\""), "{unclaimed:?}");
@@ -99,7 +99,7 @@ fn a_branch_on_what_the_process_remembers_is_found_in_an_ordinary_test() {
         Ok(CALLS.fetch_add(1, Ordering::Relaxed))
     }
     let hub = TestHub::new(Registry::new().orchestration(moody));
-    let Err(Stuck::NotDeterministic { turn, difference, .. }) = hub.run(moody, ()) else {
+    let Err(RunError::NotDeterministic { turn, difference, .. }) = hub.run(moody, ()) else {
         panic!("its result depends on how often it ran");
     };
     assert_eq!(turn, 2);
@@ -118,7 +118,7 @@ fn an_order_that_changes_is_found_with_the_line_that_calls() {
         Ok(result?)
     }
     let hub = TestHub::new(Registry::new().orchestration(either).activity(square));
-    let Err(Stuck::NotDeterministic { turn, difference, .. }) = hub.run(either, ()) else {
+    let Err(RunError::NotDeterministic { turn, difference, .. }) = hub.run(either, ()) else {
         panic!("it calls one or the other");
     };
     assert_eq!(turn, 2);

@@ -36,7 +36,7 @@ pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
     let ended = end_of(&handle, patience).await?;
     match (ended.status(), ended.failure()) {
         (Status::Completed, _) => {
-            let output = ended.as_wire().output.as_deref().unwrap_or("null");
+            let output = ended.output_json().unwrap_or("null");
             print_data(output)
         }
         (_, Some(failure)) => Err(Failure::Run(format!(
@@ -61,7 +61,7 @@ async fn end_of<O, E>(handle: &Handle<O, E>, patience: Patience) -> Result<Snaps
             () = words.next() => {
                 let what = format!("the status of {id}");
                 let known = format!("{} started it, and has not told its end", handle.client().target());
-                let look = async { Ok(handle.client().peek(id).await) };
+                let look = async { Ok(handle.client().get_without_payloads(id).await) };
                 let stands = match patience.answer(&what, &known, look).await? {
                     Ok(Some(snapshot)) if snapshot.status() == Status::Pending => {
                         "PENDING: no worker has taken it yet".to_owned()
@@ -84,7 +84,7 @@ pub(crate) async fn history(flags: History) -> Result<(), Failure> {
     let patience = Patience::seconds(flags.scheduler.timeout);
     let target = client.target();
     let (what, known) = (format!("the status of {}", flags.id), format!("{target} said hello"));
-    let Some(snapshot) = patience.answer(&what, &known, client.peek(&flags.id)).await? else {
+    let Some(snapshot) = patience.answer(&what, &known, client.get_without_payloads(&flags.id)).await? else {
         return Err(Failure::Run(format!("there is no instance {:?} in {target}", flags.id)));
     };
     let (what, known) = (format!("the history of {}", flags.id), format!("it is {}", snapshot.status()));
@@ -114,9 +114,8 @@ fn waits(status: Status, events: &[HistoryEvent]) -> String {
             }
             WaitsFor::Nothing | WaitsFor::Tasks(_) => String::new(),
         },
-        Status::Suspended | Status::Completed | Status::Failed | Status::Terminated | Status::Canceled => {
-            String::new()
-        }
+        // Suspended, ended, or a status that a later version adds.
+        _ => String::new(),
     }
 }
 
@@ -142,7 +141,7 @@ async fn connect(flags: &Scheduler) -> Result<Client, Failure> {
     };
     let (what, known) =
         (format!("a hello of {target}"), "it may listen there and does not answer".to_owned());
-    Patience::seconds(flags.timeout).answer(&what, &known, Client::to(target)).await
+    Patience::seconds(flags.timeout).answer(&what, &known, Client::connect_to(target)).await
 }
 
 /// The variable that says where the scheduler is, where one does.

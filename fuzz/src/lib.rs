@@ -45,8 +45,6 @@ pub fn metadata(bytes: &[u8]) {
     let named = headers::hub(&sent);
     assert!(!matches!(named, Ok(Some(name)) if name.trim().is_empty()), "a blank name is no name");
     drop(headers::worker(&sent));
-    let sticky = sent.get(headers::STICKY).is_some_and(|value| value == "1");
-    assert_eq!(headers::sticky(&sent), sticky);
     let named = sent.contains_key("x-user-agent") || sent.contains_key("user-agent");
     assert!(named || headers::sdk(&sent) == headers::Sdk::Other, "an SDK that says nothing is no SDK");
     let _ = headers::deadline(&sent);

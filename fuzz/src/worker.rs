@@ -33,8 +33,8 @@ async fn everything(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
     let doubled = ctx.activity(double).retry(retry).call(n);
     let child = ctx.orchestration(everything).call(n / 2);
     let went = match race(ctx.event(GO), ctx.sleep(Duration::from_secs(60))).await {
-        Either::A(went) => went?,
-        Either::B(()) => 0,
+        Either::First(went) => went?,
+        Either::Second(()) => 0,
     };
     let meter = Meter::at("a");
     let _lock = ctx.lock([&meter]).await?;

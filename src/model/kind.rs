@@ -5,6 +5,7 @@ use std::fmt;
 
 /// The kind of a history event, named as the protocol names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 #[expect(missing_docs, reason = "the protocol's own names; proto/history.proto says what each means")]
 pub enum Kind {
     ExecutionStarted = 3,
@@ -75,6 +76,7 @@ impl Kind {
         self as u32
     }
 
+    #[doc(hidden)]
     /// The kind of an event's body.
     pub const fn of(body: &EventType) -> Self {
         match body {

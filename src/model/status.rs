@@ -7,6 +7,7 @@ use std::fmt;
 ///
 /// The wire's `CONTINUED_AS_NEW` is missing on purpose: it is only ever a worker's wish, never a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Status {
     /// Created; its first turn is not committed yet.
     Pending,

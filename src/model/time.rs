@@ -1,12 +1,14 @@
 //! Keeps moments as microseconds, and turns them into what the wire carries.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// A moment: microseconds since 1970-01-01T00:00:00Z.
+/// A moment: microseconds since 1970-01-01T00:00:00Z, which is also how it is written as JSON.
 ///
 /// Microseconds hold every moment of the years 1 to 9999, which is what other SDKs send for "never".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -23,6 +25,7 @@ impl Timestamp {
         self.0
     }
 
+    #[doc(hidden)]
     /// Reads a wire timestamp. What is finer than a microsecond is rounded **up**: a timer never fires early.
     pub fn from_wire(wire: &prost_types::Timestamp) -> Self {
         let whole = wire.seconds.saturating_mul(1_000_000);
@@ -30,6 +33,7 @@ impl Timestamp {
         Self(whole.saturating_add(fraction))
     }
 
+    #[doc(hidden)]
     /// The same moment as the wire carries it.
     pub fn to_wire(self) -> prost_types::Timestamp {
         let nanos = self.0.rem_euclid(1_000_000) * 1_000;
@@ -67,6 +71,26 @@ impl Timestamp {
             Ok(after) => Self::EPOCH.plus(after),
             Err(before) => Self(-i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX)),
         }
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        self.plus(duration)
+    }
+}
+
+impl From<std::time::SystemTime> for Timestamp {
+    fn from(moment: std::time::SystemTime) -> Self {
+        Self::from_system_time(moment)
+    }
+}
+
+impl From<Timestamp> for std::time::SystemTime {
+    fn from(moment: Timestamp) -> Self {
+        moment.to_system_time()
     }
 }
 

@@ -48,7 +48,7 @@ impl Client {
     /// [`Error::Target`] for an address that is none, [`Error::Unreachable`] when no server answers there, and
     /// [`Error::HubNotFound`].
     pub async fn connect(endpoint: &str) -> Result<Self, Error> {
-        Self::to(Target::new(endpoint)?).await
+        Self::connect_to(Target::new(endpoint)?).await
     }
 
     /// Connects to what a connection string names.
@@ -57,7 +57,7 @@ impl Client {
     ///
     /// [`Error::Target`] names the part of it that is missing or wrong; otherwise as [`Client::connect`].
     pub async fn from_connection_string(raw: &str) -> Result<Self, Error> {
-        Self::to(Target::from_connection_string(raw)?).await
+        Self::connect_to(Target::from_connection_string(raw)?).await
     }
 
     /// Connects to what the environment names, see [`Target::from_env`].
@@ -66,7 +66,7 @@ impl Client {
     ///
     /// As [`Client::from_connection_string`].
     pub async fn from_env() -> Result<Self, Error> {
-        Self::to(Target::from_env()?).await
+        Self::connect_to(Target::from_env()?).await
     }
 
     /// Connects to a target, and says at once whether a scheduler answers there.
@@ -74,8 +74,8 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::connect`].
-    pub async fn to(target: Target) -> Result<Self, Error> {
-        let client = Self::lazy(target)?;
+    pub async fn connect_to(target: Target) -> Result<Self, Error> {
+        let client = Self::connect_lazy(target)?;
         client.hello(Retry::Never).await?;
         Ok(client)
     }
@@ -85,7 +85,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Target`] when the target cannot be put into an HTTP request.
-    pub fn lazy(target: Target) -> Result<Self, Error> {
+    pub fn connect_lazy(target: Target) -> Result<Self, Error> {
         let stub = Transport::new(&target, Role::Client)?.stub(target.message_limit());
         Ok(Self { inner: Arc::new(Inner { target, stub }) })
     }

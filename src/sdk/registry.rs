@@ -16,13 +16,14 @@ use std::fmt;
 use std::sync::Arc;
 
 mod activity;
-pub mod batch;
+pub(crate) mod batch;
 mod entity;
 #[cfg(feature = "sdk")]
 mod pace;
-pub mod turn;
+pub(crate) mod turn;
 
-pub use activity::{ActivityResult, ActivityRun, ActivityRunner};
+pub use activity::ActivityRunner;
+pub(crate) use activity::{ActivityResult, ActivityRun};
 pub use batch::run_entity_batch;
 pub use entity::{EntityDef, EntityState};
 pub use turn::{Cached, TurnOutcome, run_turn};
@@ -53,7 +54,7 @@ pub struct Registry {
     entities: BTreeMap<String, entity::Dispatcher>,
     names: Arc<FunctionNames>,
     versioning: Versioning,
-    problems: Vec<Invalid>,
+    problems: Vec<RegistryProblem>,
 }
 
 /// Functions by name, and by version within a name.
@@ -62,7 +63,7 @@ type Table<T> = BTreeMap<Arc<str>, BTreeMap<Option<Arc<str>>, (T, &'static str)>
 /// What is wrong with a registration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum RegistryProblem {
     /// Two functions have one name.
     #[error(
         "{kind} {name:?} is registered twice, as {first} and as {second}; give one of them another name or version"
@@ -97,7 +98,7 @@ pub enum Invalid {
 
 /// Everything that is wrong with a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidRegistry(pub Vec<Invalid>);
+pub struct InvalidRegistry(pub Vec<RegistryProblem>);
 
 impl fmt::Display for InvalidRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -226,9 +227,9 @@ impl Registry {
             note(names);
         }
         if let Some(first) = self.entities.get(&name).map(entity::Dispatcher::path) {
-            self.problems.push(Invalid::Twice { kind: "entity", name, first, second: path });
+            self.problems.push(RegistryProblem::Twice { kind: "entity", name, first, second: path });
         } else if name.is_empty() {
-            self.problems.push(Invalid::Empty { kind: "entity", path });
+            self.problems.push(RegistryProblem::Empty { kind: "entity", path });
         } else {
             self.entities.insert(name, dispatcher);
         }
@@ -250,6 +251,7 @@ impl Registry {
         if self.problems.is_empty() { Ok(()) } else { Err(InvalidRegistry(self.problems.clone())) }
     }
 
+    #[doc(hidden)]
     /// The work items to ask a scheduler for: those whose functions are registered.
     pub fn filters(&self) -> wire::WorkItemFilters {
         let strict = self.versioning.only();
@@ -274,6 +276,7 @@ impl Registry {
         find(&self.activities, name, version).cloned()
     }
 
+    #[doc(hidden)]
     /// The failure of a call of an activity that is not registered.
     pub fn activity_not_found(name: &str) -> wire::TaskFailureDetails {
         not_found("ActivityTaskNotFound", "activity", name).into_wire()
@@ -297,11 +300,11 @@ impl Registry {
         if names_itself::<F>() {
             return Some(name_of::<F>());
         }
-        self.problems.push(Invalid::Nameless { kind, path: type_name::<F>() });
+        self.problems.push(RegistryProblem::Nameless { kind, path: type_name::<F>() });
         None
     }
 
-    fn noted<F: 'static>(mut self, known: Result<Registered, Invalid>) -> Self {
+    fn noted<F: 'static>(mut self, known: Result<Registered, RegistryProblem>) -> Self {
         match known {
             Ok(registered) => Arc::make_mut(&mut self.names).note::<F>(registered),
             Err(problem) => self.problems.push(problem),
@@ -327,14 +330,14 @@ fn add<T>(
     version: Option<&str>,
     function: T,
     path: &'static str,
-) -> Result<Registered, Invalid> {
+) -> Result<Registered, RegistryProblem> {
     if name.is_empty() {
-        return Err(Invalid::Empty { kind, path });
+        return Err(RegistryProblem::Empty { kind, path });
     }
     let registered = Registered { name: name.into(), version: version.map(Into::into) };
     let versions = table.entry(Arc::clone(&registered.name)).or_default();
     if let Some((_, first)) = versions.get(&registered.version) {
-        return Err(Invalid::Twice { kind, name: name.to_owned(), first, second: path });
+        return Err(RegistryProblem::Twice { kind, name: name.to_owned(), first, second: path });
     }
     versions.insert(registered.version.clone(), (function, path));
     Ok(registered)

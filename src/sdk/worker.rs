@@ -93,11 +93,11 @@ enum Stop {
 impl Worker {
     /// A worker for the client's task hub.
     pub fn new(client: &Client, registry: Registry) -> Self {
-        Self::to(client.target().clone(), registry)
+        Self::for_target(client.target().clone(), registry)
     }
 
     /// A worker for a target.
-    pub fn to(target: Target, registry: Registry) -> Self {
+    pub fn for_target(target: Target, registry: Registry) -> Self {
         Self { target, registry, options: Options::default() }
     }
 

@@ -1,8 +1,8 @@
 //! Drives engine and replay against each other until an orchestration ends.
 
 use super::replayer::Replayer;
+use super::run_error::RunError;
 use super::scenario::{Scenario, ScriptStep};
-use super::stuck::Stuck;
 use crate::emulator::engine::command::{Command, Effect, Offer, Reply, StreamId};
 use crate::emulator::engine::record::Record;
 use crate::emulator::engine::{Config, Engine};
@@ -57,7 +57,7 @@ pub(super) struct FinishedRun {
 }
 
 impl<'a> Drive<'a> {
-    pub(super) fn new(scenario: &'a Scenario) -> Result<Self, Stuck> {
+    pub(super) fn new(scenario: &'a Scenario) -> Result<Self, RunError> {
         let mut lines: Vec<_> =
             scenario.script.iter().map(|(after, line)| (BEGINNING.plus(*after), line.clone())).collect();
         lines.sort_by_key(|(at, _)| *at);
@@ -79,20 +79,20 @@ impl<'a> Drive<'a> {
     }
 
     /// The worker opens its stream.
-    fn connect(&mut self) -> Result<(), Stuck> {
+    fn connect(&mut self) -> Result<(), RunError> {
         self.stream += 1;
         let offer =
             Offer { sticky: true, filters: Some(self.scenario.registry.filters()), ..Offer::default() };
         self.ask(Command::OpenStream { stream: StreamId(self.stream), offer: Box::new(offer) }).map(drop)
     }
 
-    fn ask(&mut self, command: Command) -> Result<Reply, Stuck> {
-        self.engine.handle(command, self.now).map_err(|refusal| Stuck::Setup { what: refusal.to_string() })
+    fn ask(&mut self, command: Command) -> Result<Reply, RunError> {
+        self.engine.handle(command, self.now).map_err(|refusal| RunError::Setup { what: refusal.to_string() })
     }
 
-    pub(super) fn run(mut self, name: &str, input: String) -> Result<FinishedRun, Stuck> {
+    pub(super) fn run(mut self, name: &str, input: String) -> Result<FinishedRun, RunError> {
         let id =
-            InstanceId::parse(&self.scenario.id).map_err(|why| Stuck::Setup { what: why.to_string() })?;
+            InstanceId::parse(&self.scenario.id).map_err(|why| RunError::Setup { what: why.to_string() })?;
         let request = wire::CreateInstanceRequest {
             name: name.to_owned(),
             input: Some(input),
@@ -108,7 +108,7 @@ impl<'a> Drive<'a> {
                 return Ok(FinishedRun { state, history, elapsed, turns: self.turns });
             }
             if self.turns > MOST_TURNS {
-                return Err(Stuck::TooManyTurns { turns: self.turns });
+                return Err(RunError::TooManyTurns { turns: self.turns });
             }
             if let Some(item) = self.next_item() {
                 self.work(item)?;
@@ -118,9 +118,9 @@ impl<'a> Drive<'a> {
         }
     }
 
-    fn state(&mut self, id: &InstanceId, payloads: bool) -> Result<wire::OrchestrationState, Stuck> {
+    fn state(&mut self, id: &InstanceId, payloads: bool) -> Result<wire::OrchestrationState, RunError> {
         let Reply::State(Some(state)) = self.ask(Command::Get { id: id.clone(), payloads })? else {
-            return Err(Stuck::Setup { what: "the orchestration has purged itself".to_owned() });
+            return Err(RunError::Setup { what: "the orchestration has purged itself".to_owned() });
         };
         Ok(Arc::unwrap_or_clone(state))
     }
@@ -156,7 +156,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    fn work(&mut self, item: wire::WorkItem) -> Result<(), Stuck> {
+    fn work(&mut self, item: wire::WorkItem) -> Result<(), RunError> {
         let completion_token = item.completion_token;
         match item.request {
             Some(Request::OrchestratorRequest(turn)) => self.turn(turn, completion_token),
@@ -176,7 +176,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    fn turn(&mut self, turn: wire::OrchestratorRequest, token: String) -> Result<(), Stuck> {
+    fn turn(&mut self, turn: wire::OrchestratorRequest, token: String) -> Result<(), RunError> {
         let id = turn.instance_id.clone();
         let again = self.in_full(&turn)?;
         let outcome = run_turn(&self.scenario.registry, turn, self.kept.remove(&id));
@@ -209,7 +209,7 @@ impl<'a> Drive<'a> {
         first: wire::OrchestratorResponse,
         token: String,
         difference: String,
-    ) -> Result<Stuck, Stuck> {
+    ) -> Result<RunError, RunError> {
         self.answer(Command::CompleteTurn(Box::new(wire::OrchestratorResponse {
             completion_token: token,
             ..first
@@ -219,14 +219,14 @@ impl<'a> Drive<'a> {
         let replayer = Replayer::new(self.scenario.registry.clone());
         let located = (0..4).find_map(|_| replayer.replay(&history).err());
         let difference = located.map_or(difference, |why| why.to_string());
-        Ok(Stuck::NotDeterministic { turn: self.turns, difference, history: report::table(&history) })
+        Ok(RunError::NotDeterministic { turn: self.turns, difference, history: report::table(&history) })
     }
 
     /// The same turn with its whole past, where the worker was spared it and it is to be checked.
     fn in_full(
         &mut self,
         turn: &wire::OrchestratorRequest,
-    ) -> Result<Option<wire::OrchestratorRequest>, Stuck> {
+    ) -> Result<Option<wire::OrchestratorRequest>, RunError> {
         if !self.scenario.check || turn.properties.is_empty() {
             return Ok(None);
         }
@@ -240,7 +240,7 @@ impl<'a> Drive<'a> {
 
     /// Everything that is not stored is lost: the worker with what it kept and ran, and the hub, which comes back from
     /// its records.
-    fn crash(&mut self) -> Result<(), Stuck> {
+    fn crash(&mut self) -> Result<(), RunError> {
         self.settle();
         self.items.clear();
         self.running.clear();
@@ -250,7 +250,7 @@ impl<'a> Drive<'a> {
         self.connect()
     }
 
-    fn answer(&mut self, command: Command) -> Result<(), Stuck> {
+    fn answer(&mut self, command: Command) -> Result<(), RunError> {
         if self.scenario.faults.answers_twice {
             self.ask(command.clone())?;
         }
@@ -282,7 +282,7 @@ impl<'a> Drive<'a> {
     }
 
     /// Lets every activity go as far as it can; whether any has moved.
-    fn run_activities(&mut self) -> Result<bool, Stuck> {
+    fn run_activities(&mut self) -> Result<bool, RunError> {
         if self.running.is_empty() {
             return Ok(false);
         }
@@ -312,13 +312,13 @@ impl<'a> Drive<'a> {
             }
         }
         if !moved && let Some(stuck) = self.running.first() {
-            return Err(Stuck::Foreign { activity: stuck.name.clone() });
+            return Err(RunError::Foreign { activity: stuck.name.clone() });
         }
         Ok(moved)
     }
 
     /// Turns the clock to what comes next. Returns whether anything does.
-    fn next_moment(&mut self) -> Result<bool, Stuck> {
+    fn next_moment(&mut self) -> Result<bool, RunError> {
         let line = self.script.front().map(|(at, _)| *at);
         let over = self.scenario.until.map(|until| BEGINNING.plus(until));
         let next = [self.engine.next_due(), line, over].into_iter().flatten().min();
@@ -330,7 +330,7 @@ impl<'a> Drive<'a> {
             let id = InstanceId::unchecked(self.scenario.id.as_str());
             let command = match line {
                 ScriptStep::Raise { name, data } => {
-                    let input = Some(data.map_err(|what| Stuck::Setup { what })?);
+                    let input = Some(data.map_err(|what| RunError::Setup { what })?);
                     Command::Raise { id, name, input }
                 }
                 ScriptStep::Terminate { output } => Command::Terminate { id, output, recursive: false },
@@ -342,13 +342,13 @@ impl<'a> Drive<'a> {
         Ok(true)
     }
 
-    fn history(&mut self, id: &InstanceId) -> Result<Vec<wire::HistoryEvent>, Stuck> {
+    fn history(&mut self, id: &InstanceId) -> Result<Vec<wire::HistoryEvent>, RunError> {
         let command = Command::History { id: id.clone(), execution: None, in_flight: false };
         let Reply::History(events) = self.ask(command)? else { return Ok(Vec::new()) };
         Ok(events.into_iter().filter_map(|event| wire::HistoryEvent::decode(event).ok()).collect())
     }
 
-    fn waiting(&mut self, id: &InstanceId) -> Result<Stuck, Stuck> {
+    fn waiting(&mut self, id: &InstanceId) -> Result<RunError, RunError> {
         let waits = self.kept.iter().flat_map(|(id, cached)| {
             cached
                 .waits()
@@ -357,12 +357,12 @@ impl<'a> Drive<'a> {
         });
         let waits = waits.collect();
         let Reply::Stats(stats) = self.ask(Command::Stats)? else {
-            return Err(Stuck::Setup { what: "the hub does not say what it holds".to_owned() });
+            return Err(RunError::Setup { what: "the hub does not say what it holds".to_owned() });
         };
         let registered = self.scenario.registry.filters();
         let sentences = stats.unclaimed.iter().map(|(kind, name)| unclaimed(*kind, name, &registered));
         let unclaimed = sentences.collect();
-        Ok(Stuck::Waiting { waits, unclaimed, history: report::table(&self.history(id)?) })
+        Ok(RunError::Waiting { waits, unclaimed, history: report::table(&self.history(id)?) })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Says what is to be tested and how, and what came of it.
 
 use super::drive::Drive;
+use super::run_error::RunError;
 use super::scenario::{Faults, Scenario, ScriptStep};
-use super::stuck::Stuck;
 use crate::model::Status;
 use crate::sdk::registry::ActivityRunner;
 use crate::sdk::{Activity, DurableError, EventKey, FailureDetails, Orchestrator, Registry, TaskError};
@@ -21,8 +21,8 @@ use std::time::Duration;
 /// const APPROVED: EventKey<bool> = EventKey::new("approved");
 /// async fn approval(ctx: OrchestrationContext, _: ()) -> Result<bool, Failure> {
 ///     match race(ctx.event(APPROVED), ctx.sleep(Duration::from_secs(72 * 3600))).await {
-///         Either::A(approved) => Ok(approved?),
-///         Either::B(()) => Ok(false),
+///         Either::First(approved) => Ok(approved?),
+///         Either::Second(()) => Ok(false),
 ///     }
 /// }
 ///
@@ -40,6 +40,7 @@ pub struct TestHub(Scenario);
 
 /// What came of an orchestration.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Outcome<O, E> {
     /// What it returned, or how it failed.
     pub output: Result<O, TaskError<E>>,
@@ -155,18 +156,18 @@ impl TestHub {
     ///
     /// # Errors
     ///
-    /// [`Stuck`] says why it does not end, or what is wrong with it or with the test.
+    /// [`RunError`] says why it does not end, or what is wrong with it or with the test.
     #[expect(clippy::needless_pass_by_value, reason = "a function and its input read best as they are")]
     pub fn run<F: Orchestrator<M>, M>(
         &self,
         orchestrator: F,
         input: F::Input,
-    ) -> Result<Outcome<F::Output, F::Error>, Stuck> {
+    ) -> Result<Outcome<F::Output, F::Error>, RunError> {
         drop(orchestrator);
         let name = self.0.registry.name_of::<F>();
         let input = serde_json::to_string(&input)
-            .map_err(|error| Stuck::Setup { what: format!("the input does not encode: {error}") })?;
-        self.0.registry.check().map_err(|error| Stuck::Setup { what: error.to_string() })?;
+            .map_err(|error| RunError::Setup { what: format!("the input does not encode: {error}") })?;
+        self.0.registry.check().map_err(|error| RunError::Setup { what: error.to_string() })?;
         let ended = Drive::new(&self.0)?.run(&name, input)?;
         Ok(Outcome {
             output: output(&ended.state),

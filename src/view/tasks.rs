@@ -1,13 +1,10 @@
 //! Finds the tasks in a history: what was scheduled, how it ended, and which attempts belong together.
 
 use super::text::{failed, moment, one_line, short};
+use crate::model::extension::{ATTEMPT_TAG, CALL_TAG};
 use crate::model::{Kind, Status, Timestamp};
 use crate::wire::{HistoryEvent, TaskFailureDetails, history_event::EventType};
 use std::collections::BTreeMap;
-
-/// The tags by which our own worker marks another attempt, and the action that was the first.
-const ATTEMPT: &str = "taskhub.attempt";
-const CALL: &str = "taskhub.call";
 
 /// How much of a payload is shown.
 const PREVIEW: usize = 40;
@@ -152,14 +149,14 @@ impl Reader {
                 self.instance.outcome = outcome(ended.result.as_deref(), ended.failure_details.as_ref());
             }
             EventType::TaskScheduled(task) => {
-                match task.tags.get(CALL).and_then(|first| first.parse().ok()) {
-                    Some(first) if task.tags.contains_key(ATTEMPT) => self.again(id, first, at),
+                match task.tags.get(CALL_TAG).and_then(|first| first.parse().ok()) {
+                    Some(first) if task.tags.contains_key(ATTEMPT_TAG) => self.again(id, first, at),
                     _ => self.begin(TaskKind::Activity, id, &task.name, at),
                 }
             }
             EventType::SubOrchestrationInstanceCreated(child) => {
-                match child.tags.get(CALL).and_then(|first| first.parse().ok()) {
-                    Some(first) if child.tags.contains_key(ATTEMPT) => self.again(id, first, at),
+                match child.tags.get(CALL_TAG).and_then(|first| first.parse().ok()) {
+                    Some(first) if child.tags.contains_key(ATTEMPT_TAG) => self.again(id, first, at),
                     _ => self.begin(TaskKind::Child, id, &child.name, at),
                 }
             }

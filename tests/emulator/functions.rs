@@ -67,8 +67,8 @@ pub(crate) async fn party(ctx: OrchestrationContext, guests: Vec<String>) -> Res
 /// Who approved, or nobody within the time.
 pub(crate) async fn approval(ctx: OrchestrationContext, within: Duration) -> Result<Option<String>, Failure> {
     match race(ctx.event(APPROVED), ctx.sleep(within)).await {
-        Either::A(by) => Ok(Some(by?)),
-        Either::B(()) => Ok(None),
+        Either::First(by) => Ok(Some(by?)),
+        Either::Second(()) => Ok(None),
     }
 }
 

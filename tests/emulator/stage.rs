@@ -120,7 +120,7 @@ async fn endpoint() -> Option<Stage> {
         }
     };
     let turn = TURN.lock().await;
-    match Client::to(target).await {
+    match Client::connect_to(target).await {
         Ok(client) => Some(Stage { client, _held: Held::Turn { _turn: turn } }),
         Err(why) => {
             cannot(Target::Endpoint, &why.to_string());

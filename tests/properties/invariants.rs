@@ -266,7 +266,8 @@ fn leads_to(from: Status, to: Status, rewinds: bool) -> bool {
         (Status::Running | Status::Suspended, Status::Pending) => false,
         (Status::Pending | Status::Running | Status::Suspended, _) => true,
         (Status::Failed, Status::Running | Status::Suspended | Status::Terminated) => rewinds,
-        (Status::Completed | Status::Failed | Status::Terminated | Status::Canceled, _) => false,
+        // What has ended stays as it is; and no status that is not known here may come up.
+        (_, _) => false,
     }
 }
 

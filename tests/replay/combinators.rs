@@ -82,8 +82,8 @@ async fn event_or_timer(ctx: OrchestrationContext, (): ()) -> Result<String, Fai
     ctx.call(double, 1).await?;
     // By now both may have happened.
     Ok(match race(ctx.event(DONE), ctx.sleep(Duration::from_secs(60))).await {
-        Either::A(value) => format!("event {}", value?),
-        Either::B(()) => "timer".into(),
+        Either::First(value) => format!("event {}", value?),
+        Either::Second(()) => "timer".into(),
     })
 }
 
@@ -105,8 +105,8 @@ fn the_earlier_wins_even_when_both_are_ready_before_the_race_begins() {
         let (mut a, mut b) = (ctx.call(double, 1), ctx.call(double, 2));
         ctx.event(DONE).await?;
         Ok(match race(&mut a, &mut b).await {
-            Either::A(_) => "a".into(),
-            Either::B(_) => "b".into(),
+            Either::First(_) => "a".into(),
+            Either::Second(_) => "b".into(),
         })
     }
     let mut story = Story::begins(with(both), "both", "null");
@@ -118,7 +118,7 @@ fn the_earlier_wins_even_when_both_are_ready_before_the_race_begins() {
 fn a_task_that_lost_a_race_by_reference_can_still_be_awaited() {
     async fn patient(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
         let mut task = ctx.call(double, 4);
-        if let Either::B(()) = race(&mut task, ctx.sleep(Duration::from_secs(1))).await {
+        if let Either::Second(()) = race(&mut task, ctx.sleep(Duration::from_secs(1))).await {
             ctx.set_custom_status("late");
         }
         Ok(task.await?)

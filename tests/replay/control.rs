@@ -173,7 +173,7 @@ fn time_uuids_and_replaying_are_those_of_the_turn_that_is_replayed() {
     async fn notes(ctx: OrchestrationContext, (): ()) -> Result<Vec<String>, Failure> {
         let mut notes = vec![];
         for i in 0..2 {
-            let at = ctx.now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+            let at = ctx.now().since(taskhub::sdk::Timestamp::EPOCH).as_secs();
             notes.push(format!("{at} {}", ctx.uuid()));
             ctx.call(step, i).await?;
         }

@@ -1,7 +1,7 @@
 //! Calls, signals and locks entities, and runs batches of their operations.
 
 use super::story::{Story, broke, raised};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 use taskhub::model::{Timestamp, event};
 use taskhub::sdk::*;
 use taskhub::wire::operation_action::OperationActionType;
@@ -86,7 +86,7 @@ fn granted(section: &str) -> EventType {
 fn an_operation_is_called_by_its_function_and_answers_with_its_type() {
     async fn calls(ctx: OrchestrationContext, (): ()) -> Result<i64, Failure> {
         let cart = Counter::at("cart-7");
-        ctx.signal_entity(&cart, Counter::add, 1).at(UNIX_EPOCH + Duration::from_secs(9));
+        ctx.signal_entity(&cart, Counter::add, 1).at(Timestamp::EPOCH + Duration::from_secs(9));
         Ok(ctx.call_entity(&cart, Counter::add, 3).await?)
     }
     let mut story = Story::begins(with(calls), "calls", "null");

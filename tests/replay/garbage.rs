@@ -32,7 +32,7 @@ async fn everything(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
     let cell = Cell::at("a");
     ctx.signal_entity(&cell, Cell::add, 1);
     let key = EventKey::<u32>::new("Go");
-    if let Either::B(()) = race(ctx.event(key.clone()), ctx.sleep(Duration::from_secs(5))).await {
+    if let Either::Second(()) = race(ctx.event(key.clone()), ctx.sleep(Duration::from_secs(5))).await {
         ctx.send_event("other", key.clone(), 1);
     }
     let _lock = ctx.lock([&cell]).await?;

@@ -76,15 +76,15 @@ fn run(ctx: OrchestrationContext, step: Step) -> LocalBoxFuture<'static, u64> {
             }
             Step::Race(name, seconds) => {
                 match race(ctx.event(key(name)), ctx.sleep(Duration::from_secs(seconds))).await {
-                    Either::A(event) => u64::from(event.unwrap_or(3)),
-                    Either::B(()) => 5,
+                    Either::First(event) => u64::from(event.unwrap_or(3)),
+                    Either::Second(()) => 5,
                 }
             }
             Step::Keep(name, i) => {
                 let mut task = ctx.call(work, i);
                 match race(&mut task, ctx.event(key(name))).await {
-                    Either::A(result) => value(result),
-                    Either::B(_) => 11 + value(task.await),
+                    Either::First(result) => value(result),
+                    Either::Second(_) => 11 + value(task.await),
                 }
             }
         }

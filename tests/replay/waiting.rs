@@ -39,7 +39,7 @@ fn events_that_came_before_the_wait_are_kept_in_their_order() {
 
 async fn impatient(ctx: OrchestrationContext, (): ()) -> Result<Option<u32>, Failure> {
     // Gives up after a minute, and later waits again.
-    if let Either::A(early) = race(ctx.event(GO), ctx.sleep(Duration::from_secs(60))).await {
+    if let Either::First(early) = race(ctx.event(GO), ctx.sleep(Duration::from_secs(60))).await {
         return Ok(Some(early?));
     }
     ctx.call(step, 1).await?;

@@ -36,7 +36,7 @@ async fn an_activity_that_asks_hears_that_its_caller_has_ended() {
     let (diary, mut heard) = diary();
     let registry = Registry::new().activity_on(diary, waits).orchestration(asks);
     let target = Target::new(&emulator.endpoint()).unwrap().clock(clock.clone());
-    let worker = Worker::to(target, registry).silence(Duration::MAX).start().unwrap();
+    let worker = Worker::for_target(target, registry).silence(Duration::MAX).start().unwrap();
 
     let run = client.start(asks, ()).await.unwrap();
     assert_eq!(heard.recv().await, Some("began"));

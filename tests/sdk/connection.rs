@@ -61,7 +61,7 @@ async fn a_port_that_says_nothing_is_given_up() {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
     let target = Target::new(&endpoint).unwrap().clock(clock.clone());
-    let mut connecting = pin!(Client::to(target));
+    let mut connecting = pin!(Client::connect_to(target));
     assert!(futures::poll!(&mut connecting).is_pending());
     clock.advance(Duration::from_secs(10));
     let error = connecting.await.unwrap_err();
@@ -91,7 +91,8 @@ async fn a_wrong_instance_id_never_leaves_the_client() {
 #[tokio::test]
 async fn what_a_scheduler_cannot_do_is_said_as_such() {
     let scheduler = Scheduler::plain();
-    let client = Client::to(Target::new(&format!("http://{}", scheduler.address)).unwrap()).await.unwrap();
+    let client =
+        Client::connect_to(Target::new(&format!("http://{}", scheduler.address)).unwrap()).await.unwrap();
     let error = client.handle::<(), ()>("a").suspend("wait").await.unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
     assert_eq!(client.get("a").await.unwrap(), None);

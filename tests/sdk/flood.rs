@@ -46,7 +46,7 @@ async fn a_flood_of_activities_is_performed_up_to_the_limit_and_the_rest_is_give
     let log = Log::listen();
     let scheduler = Scheduler::plain();
     let gate = Gate::closed();
-    let _worker = at_work(Worker::to(target(&scheduler), registry(&gate)).max_activities(3)).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry(&gate)).max_activities(3)).await;
     for task in 1..=1_000 {
         scheduler.hand_out(activity("waits", task, "\"\""));
     }
@@ -78,7 +78,7 @@ fn first_turn(id: &str) -> WorkItem {
 async fn a_flood_of_turns_is_held_up_to_twice_the_limit_and_the_rest_is_given_back() {
     let scheduler = Scheduler::plain();
     let gate = Gate::closed();
-    let _worker = at_work(Worker::to(target(&scheduler), registry(&gate)).max_turns(1)).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry(&gate)).max_turns(1)).await;
     // Their history never comes, so that none of them ends.
     scheduler.hold_histories();
     for id in ["t1", "t2", "t3", "t4", "t5"] {
@@ -98,7 +98,7 @@ async fn work_items_beyond_a_number_of_bytes_are_left_in_the_stream() {
     let log = Log::listen();
     let scheduler = Scheduler::plain();
     let gate = Gate::closed();
-    let worker = Worker::to(target(&scheduler), registry(&gate)).max_bytes(100_000);
+    let worker = Worker::for_target(target(&scheduler), registry(&gate)).max_bytes(100_000);
     let _worker = at_work(worker).await;
     let large = format!("{:?}", "x".repeat(60_000));
     for task in 1..=5 {
@@ -120,7 +120,7 @@ async fn a_history_without_end_is_not_fetched_to_its_end_and_the_turn_is_given_b
         let scheduler = Scheduler::plain();
         let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
         let gate = Gate::closed();
-        let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry(&gate))
+        let worker = Worker::for_target(target(&scheduler).clock(clock.clone()), registry(&gate))
             .silence(Duration::MAX)
             .history_limit(events, bytes);
         let _worker = at_work(worker).await;

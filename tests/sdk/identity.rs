@@ -46,7 +46,7 @@ async fn every_call_carries_hub_name_and_token_and_the_token_is_never_seen() {
     let log = Log::listen_to_everything();
     let (scheduler, trust) = Scheduler::tls();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let client = Client::to(target(&scheduler, trust, &clock)).await.unwrap();
+    let client = Client::connect_to(target(&scheduler, trust, &clock)).await.unwrap();
     client.ping().await.unwrap();
     client.get("a").await.unwrap();
     let calls = scheduler.all_calls();
@@ -67,8 +67,10 @@ async fn every_call_carries_hub_name_and_token_and_the_token_is_never_seen() {
 async fn the_token_of_a_worker_is_renewed_while_its_stream_lives() {
     let (scheduler, trust) = Scheduler::tls();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let worker =
-        Worker::to(target(&scheduler, trust, &clock), registry()).silence(Duration::MAX).start().unwrap();
+    let worker = Worker::for_target(target(&scheduler, trust, &clock), registry())
+        .silence(Duration::MAX)
+        .start()
+        .unwrap();
     worker.connected().await;
     scheduler.hand_out(activity("square", 1, "2"));
     scheduler.activities(1).await;

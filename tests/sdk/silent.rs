@@ -76,7 +76,7 @@ async fn a_connection_that_carries_nothing_is_replaced_when_a_ping_is_not_answer
     let target = Target::new(&format!("http://{}", proxy.address))
         .unwrap()
         .keep_alive(Duration::from_millis(50), Duration::from_millis(50));
-    let worker = at_work(Worker::to(target, registry()).silence(Duration::MAX)).await;
+    let worker = at_work(Worker::for_target(target, registry()).silence(Duration::MAX)).await;
     proxy.silenced.send_replace(true);
     worker.connections_made(2).await;
     scheduler.hand_out(activity("square", 1, "3"));
@@ -105,7 +105,7 @@ async fn a_worker_whose_connection_is_blocked_has_stopped_five_seconds_after_its
     let source = Arc::new(Blocking { asked: watch::Sender::new(false), go: AtomicBool::new(false) });
     let target = Target::new("https://localhost:1").unwrap().clock(clock.clone());
     let target = target.identity(source.clone()).unwrap();
-    let worker = Worker::to(target, registry()).grace(Duration::from_secs(7)).start().unwrap();
+    let worker = Worker::for_target(target, registry()).grace(Duration::from_secs(7)).start().unwrap();
     source.asked.subscribe().wait_for(|asked| *asked).await.unwrap();
     let mut stopping = std::pin::pin!(worker.stop());
     let stopped = loop {

@@ -112,7 +112,7 @@ fn first_turn(name: &str, id: &str) -> WorkItem {
 async fn an_async_activity_that_blocks_holds_up_neither_turns_nor_activities() {
     let scheduler = Scheduler::plain();
     let (gate, _opens) = Opens::gate();
-    let _worker = at_work(Worker::to(target(&scheduler), registry(&gate))).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry(&gate))).await;
     scheduler.hand_out(activity("holds", 1, "true"));
     gate.holds(1).await;
     scheduler.hand_out(first_turn("sum", "a"));
@@ -125,7 +125,7 @@ async fn an_async_activity_that_blocks_holds_up_neither_turns_nor_activities() {
 async fn an_activity_that_was_quick_and_blocks_all_at_once_holds_up_nothing_for_long() {
     let scheduler = Scheduler::plain();
     let (gate, opens) = Opens::gate();
-    let _worker = at_work(Worker::to(target(&scheduler), registry(&gate))).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry(&gate))).await;
     for task in 1..=20 {
         scheduler.hand_out(activity("holds", task, "false"));
         scheduler.hand_out(activity("square", 100 + task, "1"));
@@ -148,7 +148,7 @@ async fn an_activity_that_was_quick_and_blocks_all_at_once_holds_up_nothing_for_
 async fn however_many_async_activities_block_another_one_still_runs() {
     let scheduler = Scheduler::plain();
     let (gate, _opens) = Opens::gate();
-    let worker = Worker::to(target(&scheduler), registry(&gate)).max_activities(41);
+    let worker = Worker::for_target(target(&scheduler), registry(&gate)).max_activities(41);
     let _worker = at_work(worker).await;
     for task in 1..=40 {
         scheduler.hand_out(activity("holds", task, "true"));
@@ -164,7 +164,7 @@ async fn turns_that_never_yield_do_not_wait_for_one_another_nor_let_others_wait(
     let (gate, _opens) = Opens::gate();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
     // None of them is ever failed: what waits for their end waits for ever.
-    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry(&gate))
+    let worker = Worker::for_target(target(&scheduler).clock(clock.clone()), registry(&gate))
         .silence(Duration::MAX)
         .watchdog(Some(Duration::from_secs(1)), None);
     let _worker = at_work(worker).await;
@@ -183,7 +183,8 @@ async fn every_turn_that_never_yields_fails_by_name_while_others_go_on() {
     let scheduler = Scheduler::plain();
     let (gate, _opens) = Opens::gate();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry(&gate)).silence(Duration::MAX);
+    let worker =
+        Worker::for_target(target(&scheduler).clock(clock.clone()), registry(&gate)).silence(Duration::MAX);
     let _worker = at_work(worker).await;
     for spinning in ["named-1", "named-2", "named-3"] {
         scheduler.hand_out(first_turn("spins", spinning));
@@ -205,7 +206,7 @@ async fn threads_that_spin_are_bounded_and_the_worker_says_so() {
     let scheduler = Scheduler::plain();
     let (gate, opens) = Opens::gate();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry(&gate))
+    let worker = Worker::for_target(target(&scheduler).clock(clock.clone()), registry(&gate))
         .silence(Duration::MAX)
         .stuck_threads(2);
     let _worker = at_work(worker).await;
@@ -237,7 +238,7 @@ async fn an_activity_that_runs_long_or_blocks_is_named_and_goes_on() {
     let registry = Registry::new()
         .activity_on_named("blocks_here", None, gate.clone(), holds)
         .activity_on_named("runs_long", None, gate.clone(), runs_long);
-    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry)
+    let worker = Worker::for_target(target(&scheduler).clock(clock.clone()), registry)
         .silence(Duration::MAX)
         .activity_watchdog(Some(Duration::from_secs(60)));
     let _worker = at_work(worker).await;
@@ -262,7 +263,7 @@ async fn stopping_ends_after_the_grace_whatever_runs_and_says_what_does() {
         held.hold();
         std::future::ready(Ok::<_, Failure>(()))
     });
-    let worker = at_work(Worker::to(target(&scheduler), registry).grace(Duration::ZERO)).await;
+    let worker = at_work(Worker::for_target(target(&scheduler), registry).grace(Duration::ZERO)).await;
     scheduler.hand_out(activity("holds", 1, "true"));
     scheduler.hand_out(activity("blocking", 2, "null"));
     scheduler.hand_out(first_turn("spins", "s"));
@@ -281,7 +282,8 @@ async fn stopping_ends_after_the_grace_where_the_scheduler_answers_nothing() {
     let scheduler = Scheduler::plain();
     let (gate, _opens) = Opens::gate();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry(&gate)).silence(Duration::MAX);
+    let worker =
+        Worker::for_target(target(&scheduler).clock(clock.clone()), registry(&gate)).silence(Duration::MAX);
     let worker = at_work(worker).await;
     scheduler.fall_silent();
     scheduler.hand_out(activity("square", 1, "7"));

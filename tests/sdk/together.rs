@@ -196,7 +196,7 @@ async fn what_does_not_exist_is_not_found_and_waiting_has_an_end() {
     let over = waiting.result_within(Duration::from_millis(1)).await;
     assert!(matches!(over, Err(ClientError::DeadlineExceeded { .. })), "{over:?}");
     let other = taskhub::sdk::Target::new(&client.target().endpoint().to_string()).unwrap().hub("elsewhere");
-    let error = Client::to(other).await.unwrap_err();
+    let error = Client::connect_to(other).await.unwrap_err();
     assert!(matches!(&error, ClientError::HubNotFound { hub, .. } if hub == "elsewhere"), "{error:?}");
 }
 

@@ -62,7 +62,7 @@ pub async fn at_work(worker: Worker) -> RunningWorker {
 /// Between two turns a call goes to the scheduler and back, so that whoever waits for an answer gets it long before
 /// his patience ends by this clock.
 pub async fn turning<T>(scheduler: &Scheduler, clock: &ManualClock, happens: impl Future<Output = T>) -> T {
-    let client = Client::lazy(target(scheduler)).unwrap();
+    let client = Client::connect_lazy(target(scheduler)).unwrap();
     let mut happens = pin!(happens);
     loop {
         match select(&mut happens, pin!(client.ping())).await {
@@ -75,7 +75,7 @@ pub async fn turning<T>(scheduler: &Scheduler, clock: &ManualClock, happens: imp
 #[tokio::test]
 async fn an_activity_that_panics_fails_alone() {
     let scheduler = Scheduler::plain();
-    let _worker = at_work(Worker::to(target(&scheduler), registry())).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry())).await;
     scheduler.hand_out(activity("explode", 1, "\"boom\""));
     scheduler.activities(1).await;
     scheduler.hand_out(activity("square", 2, "7"));
@@ -94,7 +94,7 @@ async fn an_activity_that_panics_fails_alone() {
 async fn an_answer_that_was_not_heard_is_said_again_and_one_for_lost_work_is_not() {
     let scheduler = Scheduler::plain();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry());
+    let worker = Worker::for_target(target(&scheduler).clock(clock.clone()), registry());
     let worker = at_work(worker.silence(Duration::MAX)).await;
     scheduler.refuse_next(Code::Unavailable);
     scheduler.refuse_next(Code::Internal);
@@ -111,7 +111,7 @@ async fn an_answer_that_was_not_heard_is_said_again_and_one_for_lost_work_is_not
 #[tokio::test]
 async fn a_result_that_the_scheduler_refuses_becomes_a_failure_that_says_why() {
     let scheduler = Scheduler::plain();
-    let _worker = at_work(Worker::to(target(&scheduler), registry())).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry())).await;
     scheduler.refuse_next(Code::ResourceExhausted);
     scheduler.hand_out(activity("square", 1, "3"));
     let answers = scheduler.activities(2).await;
@@ -124,7 +124,7 @@ async fn a_result_that_the_scheduler_refuses_becomes_a_failure_that_says_why() {
 async fn a_stream_that_is_silent_for_two_minutes_is_taken_for_dead() {
     let scheduler = Scheduler::plain();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let worker = at_work(Worker::to(target(&scheduler).clock(clock.clone()), registry())).await;
+    let worker = at_work(Worker::for_target(target(&scheduler).clock(clock.clone()), registry())).await;
     clock.advance(Duration::from_secs(119));
     scheduler.hand_out(WorkItem {
         request: Some(Request::HealthPing(wire::HealthPing {})),
@@ -145,7 +145,8 @@ async fn a_stream_that_is_silent_for_two_minutes_is_taken_for_dead() {
 async fn a_stream_that_ends_however_it_ends_is_opened_again() {
     let scheduler = Scheduler::plain();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry()).silence(Duration::MAX);
+    let worker =
+        Worker::for_target(target(&scheduler).clock(clock.clone()), registry()).silence(Duration::MAX);
     let worker = at_work(worker).await;
     for (times, how) in
         [Ok(()), Err(Status::unavailable("restart")), Err(Status::cancelled("no"))].into_iter().enumerate()
@@ -158,7 +159,7 @@ async fn a_stream_that_ends_however_it_ends_is_opened_again() {
 #[tokio::test]
 async fn a_long_history_is_fetched_before_its_turn_is_run() {
     let scheduler = Scheduler::plain();
-    let _worker = at_work(Worker::to(target(&scheduler), registry())).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry())).await;
     let now = Timestamp::from_micros(1_000_000);
     let started =
         wire::ExecutionStartedEvent { name: "sum".into(), input: Some("3".into()), ..Default::default() };
@@ -201,7 +202,7 @@ async fn spins(_: OrchestrationContext, (): ()) -> Result<(), Failure> {
 async fn an_orchestrator_that_never_yields_fails_by_name_and_others_go_on() {
     let scheduler = Scheduler::plain();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let worker = Worker::to(target(&scheduler).clock(clock.clone()), registry().orchestration(spins))
+    let worker = Worker::for_target(target(&scheduler).clock(clock.clone()), registry().orchestration(spins))
         .silence(Duration::MAX)
         .orchestrator_threads(1);
     let _worker = at_work(worker).await;
@@ -250,7 +251,7 @@ async fn lets_go((): ()) -> Result<(), Failure> {
 async fn a_turn_that_blocks_keeps_neither_the_connection_nor_an_activity_waiting() {
     let scheduler = Scheduler::plain();
     let registry = Registry::new().orchestration(blocks).activity(lets_go);
-    let worker = Worker::to(target(&scheduler), registry).watchdog(None, None);
+    let worker = Worker::for_target(target(&scheduler), registry).watchdog(None, None);
     let _worker = at_work(worker).await;
     scheduler.hand_out(turn(first_turn("blocks", None)));
     scheduler.hand_out(activity("lets_go", 1, "null"));
@@ -277,7 +278,7 @@ async fn stopping_waits_for_what_has_begun_and_begins_nothing_more() {
     let scheduler = Scheduler::plain();
     let gate = Arc::new(Gate { began: Notify::new(), go: Notify::new() });
     let registry = registry().activity_on(gate.clone(), waits);
-    let worker = at_work(Worker::to(target(&scheduler), registry)).await;
+    let worker = at_work(Worker::for_target(target(&scheduler), registry)).await;
     scheduler.hand_out(activity("waits", 1, "null"));
     gate.began.notified().await;
     let mut stopping = pin!(worker.stop());
@@ -295,7 +296,7 @@ async fn a_worker_that_is_killed_answers_for_nothing() {
     let scheduler = Scheduler::plain();
     let gate = Arc::new(Gate { began: Notify::new(), go: Notify::new() });
     let registry = registry().activity_on(gate.clone(), waits);
-    let worker = at_work(Worker::to(target(&scheduler), registry)).await;
+    let worker = at_work(Worker::for_target(target(&scheduler), registry)).await;
     scheduler.hand_out(activity("waits", 1, "null"));
     gate.began.notified().await;
     worker.kill().await;
@@ -305,7 +306,7 @@ async fn a_worker_that_is_killed_answers_for_nothing() {
 #[tokio::test]
 async fn a_function_that_is_registered_twice_keeps_the_worker_from_starting() {
     let twice = registry().activity(square);
-    let error = Worker::to(Target::new("http://localhost:1").unwrap(), twice).start().unwrap_err();
+    let error = Worker::for_target(Target::new("http://localhost:1").unwrap(), twice).start().unwrap_err();
     assert!(matches!(error, worker::Error::Registry(_)), "{error:?}");
     assert!(error.to_string().contains("\"square\" is registered twice"), "{error}");
 }
@@ -313,7 +314,7 @@ async fn a_function_that_is_registered_twice_keeps_the_worker_from_starting() {
 #[tokio::test]
 async fn a_worker_says_who_it_is() {
     let scheduler = Scheduler::plain();
-    let worker = at_work(Worker::to(target(&scheduler).hub("orders"), registry()).id("w-1")).await;
+    let worker = at_work(Worker::for_target(target(&scheduler).hub("orders"), registry()).id("w-1")).await;
     let calls = scheduler.calls("get_work_items", 1).await;
     for call in scheduler.calls("hello", 1).await.iter().chain(&calls) {
         assert_eq!((call.header("workerid"), call.header("taskhub")), ("w-1", "orders"));
@@ -348,7 +349,7 @@ pub fn turn(request: wire::OrchestratorRequest) -> WorkItem {
 async fn an_orchestration_of_a_version_that_is_not_run_here_is_given_back() {
     let scheduler = Scheduler::plain();
     let registry = registry().versioning(Versioning::strict("2"));
-    let _worker = at_work(Worker::to(target(&scheduler), registry)).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry)).await;
     scheduler.hand_out(turn(first_turn("sum", Some("1"))));
     scheduler.calls("abandon_task_orchestrator_work_item", 1).await;
     scheduler.hand_out(turn(first_turn("sum", Some("2"))));
@@ -358,7 +359,7 @@ async fn an_orchestration_of_a_version_that_is_not_run_here_is_given_back() {
 #[tokio::test]
 async fn a_past_that_was_left_out_and_is_not_known_here_is_asked_for() {
     let scheduler = Scheduler::plain();
-    let _worker = at_work(Worker::to(target(&scheduler), registry())).await;
+    let _worker = at_work(Worker::for_target(target(&scheduler), registry())).await;
     let count = prost_types::value::Kind::NumberValue(3.0);
     let now = Timestamp::from_micros(2_000_000);
     let mut request = first_turn("sum", None);

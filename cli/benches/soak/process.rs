@@ -60,7 +60,7 @@ impl Emulator {
     }
 
     pub(crate) async fn client(&self, hub: &str) -> Client {
-        Client::to(Target::new(&self.endpoint).unwrap().hub(hub)).await.unwrap()
+        Client::connect_to(Target::new(&self.endpoint).unwrap().hub(hub)).await.unwrap()
     }
 
     /// Host and port.

@@ -48,7 +48,7 @@ fn registry() -> Registry {
 /// Works until standard input ends.
 pub(crate) fn work(endpoint: &str, hub: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let worker = Worker::to(Target::new(endpoint).unwrap().hub(hub), registry()).start().unwrap();
+    let worker = Worker::for_target(Target::new(endpoint).unwrap().hub(hub), registry()).start().unwrap();
     runtime.block_on(worker.connected());
     println!("ready");
     let _ = std::io::stdin().read_to_end(&mut Vec::new());

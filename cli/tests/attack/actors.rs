@@ -92,7 +92,7 @@ fn a_worker_in_a_process_of_its_own() {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let target = Target::new(&endpoint).unwrap();
-    let worker = Worker::to(target, registry).max_activities(10).start().unwrap();
+    let worker = Worker::for_target(target, registry).max_activities(10).start().unwrap();
     runtime.block_on(worker.connected());
     println!("{READY}");
     let _ = std::io::stdin().read_to_end(&mut Vec::new());

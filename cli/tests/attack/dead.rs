@@ -96,7 +96,7 @@ async fn what_is_behind_a_connection_that_went_silent_is_done_by_another() {
     let client = Client::connect(&emulator.endpoint()).await.unwrap();
     let proxy = Proxy::before(emulator.address()).await;
     let target = Target::new(&format!("http://{}", proxy.address)).unwrap();
-    let _lost = Worker::to(target, holding()).max_activities(HELD).start().unwrap();
+    let _lost = Worker::for_target(target, holding()).max_activities(HELD).start().unwrap();
     let old = start_steps(&client, "old", EACH).await;
     activities_held(&emulator, HELD).await;
     proxy.silent.send_replace(true);

@@ -38,7 +38,7 @@ async fn a_scheduler_that_ignores_the_workers_limit_does_not_make_it_do_more_at_
     let running = Arc::new(Running::default());
     let registry = Registry::new().activity_on(Arc::clone(&running), counted);
     let target = Target::new(&format!("http://{}", scheduler.address)).unwrap();
-    let worker = Worker::to(target, registry).max_activities(LIMIT).start().unwrap();
+    let worker = Worker::for_target(target, registry).max_activities(LIMIT).start().unwrap();
     worker.connected().await;
     within("the stream", scheduler.calls("get_work_items", 1)).await;
     for number in 0..HANDED_OUT {

@@ -4,11 +4,6 @@ use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
 use tonic::Status;
 
-/// The header by which our own worker says that it keeps orchestrations between turns.
-///
-/// `sdk/worker/session.rs` has it too: the two halves are built without each other, and must say the same word.
-pub(crate) const STICKY: &str = "x-taskhub-sticky";
-
 /// The hub that a request names. A name that is no text is not taken for none: the request is not the default hub's.
 ///
 /// # Errors
@@ -48,11 +43,6 @@ pub(super) fn sdk(headers: &HeaderMap) -> Sdk {
         None if library.contains("grpc-go/") => Sdk::PlainGo,
         Some(_) | None => Sdk::Other,
     }
-}
-
-/// Whether the worker keeps orchestrations between turns.
-pub(super) fn sticky(headers: &HeaderMap) -> bool {
-    text(headers, STICKY) == Some("1")
 }
 
 /// How long the client waits: `grpc-timeout`, at most eight digits and a unit.

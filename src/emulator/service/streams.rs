@@ -4,6 +4,7 @@ use super::metadata::Sdk;
 use super::{Service, metadata};
 use crate::emulator::dispatch::{CloseNotice, Items};
 use crate::emulator::engine::command::Offer;
+use crate::model::extension::STICKY_HEADER;
 use crate::wire;
 use bytes::Bytes;
 use futures_util::stream::Stream;
@@ -60,7 +61,7 @@ impl Service {
             history_streaming: request
                 .capabilities()
                 .any(|capability| capability == wire::WorkerCapability::HistoryStreaming),
-            sticky: metadata::sticky(headers),
+            sticky: headers.get(STICKY_HEADER).is_some_and(|value| value == "1"),
             worker: metadata::worker(headers).or(named),
             // Both cancel the stream to stop, and complete what they hold for up to 30 s (docs/clients).
             drains: matches!(sdk, Sdk::Python | Sdk::JavaScript),

@@ -11,6 +11,7 @@ const ELSEWHERE: [&str; 5] =
 
 /// A way to prove who we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Method {
     /// Not at all; an emulator asks for nothing.
     None,
@@ -61,6 +62,7 @@ impl Method {
 
 /// A method with what it needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Authentication {
     /// The method.
     pub method: Method,

@@ -143,12 +143,12 @@ pub enum Error {
         why: String,
     },
     /// Anything else the scheduler said.
-    #[error("the scheduler at {endpoint} answered {code:?}: {why}")]
+    #[error("the scheduler at {endpoint} answered {:?}: {why}", Code::from(*code))]
     Other {
         /// Where.
         endpoint: String,
-        /// The gRPC code.
-        code: Code,
+        /// The number of the gRPC status code, such as 14 for `UNAVAILABLE`.
+        code: i32,
         /// What was said.
         why: String,
     },
@@ -192,7 +192,7 @@ impl Error {
             | Code::Cancelled
             | Code::Aborted
             | Code::DataLoss
-            | Code::Ok) => Self::Other { endpoint, code, why },
+            | Code::Ok) => Self::Other { endpoint, code: code.into(), why },
         }
     }
 
@@ -248,6 +248,6 @@ mod tests {
     #[test]
     fn an_answer_that_says_unavailable_is_not_an_unreachable_endpoint() {
         let error = read(&Status::unavailable("the task hub is shutting down"));
-        assert!(matches!(error, Error::Other { code: Code::Unavailable, .. }), "{error}");
+        assert!(matches!(error, Error::Other { code: 14, .. }), "{error}");
     }
 }

@@ -46,7 +46,7 @@ impl Client {
     /// # Errors
     ///
     /// When the scheduler is out of reach or refuses.
-    pub async fn peek(&self, id: impl AsRef<str>) -> Result<Option<Snapshot>, Error> {
+    pub async fn get_without_payloads(&self, id: impl AsRef<str>) -> Result<Option<Snapshot>, Error> {
         self.look(id.as_ref(), false).await
     }
 

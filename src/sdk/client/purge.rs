@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// What a purge did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Purged {
     /// How many instances are gone.
     pub deleted: usize,

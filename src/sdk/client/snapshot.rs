@@ -108,9 +108,9 @@ impl Snapshot {
         read("the custom status", self.state.custom_status.as_deref())
     }
 
-    /// The same as the protocol carries it.
-    pub fn as_wire(&self) -> &wire::OrchestrationState {
-        &self.state
+    /// Its output as the JSON text that it is; `None` where it has none.
+    pub fn output_json(&self) -> Option<&str> {
+        self.state.output.as_deref()
     }
 
     /// The result of an instance that has ended, or how it ended otherwise.

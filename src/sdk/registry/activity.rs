@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// What an activity ended with, as the wire carries it.
-pub type ActivityResult = Result<Option<String>, TaskFailureDetails>;
+pub(crate) type ActivityResult = Result<Option<String>, TaskFailureDetails>;
 
 /// The future of one run of an activity.
-pub type ActivityRun = Pin<Box<dyn Future<Output = ActivityResult> + Send>>;
+pub(crate) type ActivityRun = Pin<Box<dyn Future<Output = ActivityResult> + Send>>;
 
 /// An activity, its types hidden. Cheap to clone.
 #[derive(Clone)]
@@ -57,11 +57,13 @@ impl ActivityRunner {
         self
     }
 
+    #[doc(hidden)]
     /// Runs the activity once. A panic becomes a failure.
     pub fn run(&self, context: ActivityContext, input: Option<String>) -> ActivityRun {
         (self.run)(context, input)
     }
 
+    #[doc(hidden)]
     /// Whether a run blocks its thread.
     pub fn is_blocking(&self) -> bool {
         self.blocking

@@ -1,6 +1,6 @@
 //! Runs the operations of entities: on a state that has a type, or on one that has none.
 
-use super::{Invalid, undecodable, unencodable};
+use super::{RegistryProblem, undecodable, unencodable};
 use crate::sdk::replay::definition::Operation;
 use crate::sdk::replay::names::{FunctionNames, Registered};
 use crate::sdk::replay::{
@@ -33,7 +33,7 @@ pub struct EntityDef<S> {
     operations: BTreeMap<String, (Call<S>, &'static str)>,
     otherwise: Option<Call<S>>,
     notes: Vec<Note>,
-    problems: Vec<Invalid>,
+    problems: Vec<RegistryProblem>,
 }
 
 impl<S: Entity> Default for EntityDef<S> {
@@ -51,7 +51,7 @@ impl<S: Entity> EntityDef<S> {
     /// Adds an operation under the function's own name.
     pub fn op<F: Operation<M, State = S>, M>(mut self, operation: F) -> Self {
         if !names_itself::<F>() {
-            self.problems.push(Invalid::Nameless { kind: "op", path: type_name::<F>() });
+            self.problems.push(RegistryProblem::Nameless { kind: "op", path: type_name::<F>() });
             return self;
         }
         self.op_named(name_of::<F>(), operation)
@@ -68,7 +68,7 @@ impl<S: Entity> EntityDef<S> {
         let (key, path) = (name.to_lowercase(), type_name::<F>());
         if let Some((_, first)) = self.operations.get(&key) {
             let name = format!("{}.{name}", self.name);
-            self.problems.push(Invalid::Twice { kind: "operation", name, first, second: path });
+            self.problems.push(RegistryProblem::Twice { kind: "operation", name, first, second: path });
             return self;
         }
         self.operations.insert(key, (call, path));
@@ -124,7 +124,7 @@ impl<S> EntityDef<S> {
 
 impl<S: EntityState> EntityDef<S> {
     /// Its name, its path, how to run it, what to note of its operations, and what is wrong with it.
-    pub(super) fn into_parts(self) -> (String, &'static str, Dispatcher, Vec<Note>, Vec<Invalid>) {
+    pub(super) fn into_parts(self) -> (String, &'static str, Dispatcher, Vec<Note>, Vec<RegistryProblem>) {
         let Self { name, path, operations, otherwise, notes, problems } = self;
         let open = move |text: Option<&str>| -> Result<Box<dyn Live>, FailureDetails> {
             let state = match text {

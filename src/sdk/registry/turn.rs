@@ -1,6 +1,7 @@
 //! Answers one turn of an orchestration: from the execution that is kept, or by replaying history.
 
 use super::{Registry, find, not_found};
+use crate::model::extension::PAST_PROPERTY;
 use crate::sdk::replay::execution::Execution;
 use crate::sdk::replay::execution::answer::{FinishedTurn, failed};
 use crate::sdk::replay::{FailureDetails, Mismatch, NONDETERMINISM, rewind};
@@ -10,9 +11,6 @@ use crate::wire::{
 };
 use prost_types::value::Kind;
 use std::panic::Location;
-
-/// The property by which our own scheduler says how many past events it has left out.
-pub const PAST_PROPERTY: &str = "taskhub.past";
 
 /// One orchestrator's future between turns. It stays on its thread.
 #[derive(Debug)]

@@ -1,17 +1,12 @@
 //! Tells an activity where it is called from, and whether it is still wanted.
 
+use crate::model::extension::{ATTEMPT_TAG, CALL_TAG};
 use crate::wire;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-
-/// The tag that says which attempt this is, from the second on.
-pub const ATTEMPT_TAG: &str = "taskhub.attempt";
-
-/// The tag that says, from the second attempt on, which action was the first.
-pub const CALL_TAG: &str = "taskhub.call";
 
 /// What an activity may know of the call it serves. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +24,7 @@ struct CallFacts {
 }
 
 impl ActivityContext {
+    #[doc(hidden)]
     /// The context of a call, and its input.
     pub fn of(request: wire::ActivityRequest, cancellation: Cancellation) -> (Self, Option<String>) {
         let instance = request.orchestration_instance.unwrap_or_default();

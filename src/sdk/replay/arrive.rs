@@ -1,11 +1,11 @@
 //! Hands completions and events to the waits for them, and starts the next attempt of a failed call.
 
-use super::activity::{ATTEMPT_TAG, CALL_TAG};
 use super::call::child_id;
 use super::core::{Attempts, Core, OpenAction, Recipe};
 use super::failure::FailureDetails;
 use super::lock::Hold;
 use super::slot::WaitOutcome;
+use crate::model::extension::{ATTEMPT_TAG, CALL_TAG};
 use crate::wire::TaskFailureDetails;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;

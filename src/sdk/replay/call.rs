@@ -4,7 +4,7 @@ use super::codec::{Payload, encoded};
 use super::context::OrchestrationContext;
 use super::core::{Attempts, Core, OpenAction, Recipe};
 use super::definition::{Activity, Orchestrator};
-use super::failure::{Failure, Refused};
+use super::failure::{Failure, InvalidCall};
 use super::retry::RetryPolicy;
 use super::slot::{CallSite, Slot};
 use super::task::Task;
@@ -64,7 +64,7 @@ pub struct ChildCall<I, O, E> {
 
 struct CallPlan {
     core: Rc<Core>,
-    name: Result<String, Refused>,
+    name: Result<String, InvalidCall>,
     version: Option<String>,
     tags: BTreeMap<String, String>,
     retry: Option<RetryPolicy>,
@@ -87,7 +87,7 @@ impl CallPlan {
     /// Schedules what `recipe` makes of the action's id, the name and the input.
     fn schedule<T, E>(
         self,
-        input: Result<String, Refused>,
+        input: Result<String, InvalidCall>,
         at: CallSite,
         recipe: impl FnOnce(i32, String, String) -> Recipe,
     ) -> Task<T, E> {
@@ -226,7 +226,9 @@ impl<I: Serialize, O, E> ChildCall<I, O, E> {
         let core = Rc::clone(&self.plan.core);
         let name = self.plan.name.as_deref().unwrap_or_default();
         let input = match &core.ledger.borrow().section {
-            Some(section) if section.is_held() => Err(Refused::ChildWhileLocked { name: name.to_owned() }),
+            Some(section) if section.is_held() => {
+                Err(InvalidCall::ChildWhileLocked { name: name.to_owned() })
+            }
             _ => encoded(input, name),
         };
         let default = || core.facts.child_version.as_deref().map(str::to_owned);

@@ -1,6 +1,6 @@
 //! Writes values as JSON, and reads them back; the only place that does.
 
-use super::failure::{DecodeError, Refused};
+use super::failure::{DecodeError, InvalidCall};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,8 +15,8 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_j
 }
 
 /// Writes a value, or says of which call it is the input.
-pub(super) fn encoded<T: Serialize>(value: T, what: &str) -> Result<String, Refused> {
-    encode(&value).map_err(|why| Refused::Unencodable { name: what.to_owned(), why: why.to_string() })
+pub(super) fn encoded<T: Serialize>(value: T, what: &str) -> Result<String, InvalidCall> {
+    encode(&value).map_err(|why| InvalidCall::Unencodable { name: what.to_owned(), why: why.to_string() })
 }
 
 /// Reads a value. Absent and empty both stand for `null`: other languages send either when there is nothing.

@@ -2,7 +2,7 @@
 
 use super::codec::{Payload, encoded};
 use super::core::{Core, OpenAction, Parent};
-use super::failure::Refused;
+use super::failure::InvalidCall;
 use super::key::EventKey;
 use super::next::ContinueAsNew;
 use super::slot::{Slot, WaitOutcome};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What an orchestrator is given: its only way to the world. Cheap to clone.
@@ -58,8 +58,8 @@ impl OrchestrationContext {
 
     /// Sleeps until a moment; one that is past comes at once.
     #[track_caller]
-    pub fn sleep_until(&self, moment: SystemTime) -> Timer {
-        self.timer(Timestamp::from_system_time(moment))
+    pub fn sleep_until(&self, moment: Timestamp) -> Timer {
+        self.timer(moment)
     }
 
     #[track_caller]
@@ -122,7 +122,7 @@ impl OrchestrationContext {
 
     /// What was accepted; a refusal of something that has no future to report it fails the orchestration.
     #[track_caller]
-    pub(super) fn accepted<T>(&self, asked: Result<T, Refused>) -> Option<T> {
+    pub(super) fn accepted<T>(&self, asked: Result<T, InvalidCall>) -> Option<T> {
         match asked {
             Ok(accepted) => Some(accepted),
             Err(why) => {
@@ -133,8 +133,8 @@ impl OrchestrationContext {
     }
 
     /// The orchestration's time: the same in every replay. It stands still within a turn.
-    pub fn now(&self) -> SystemTime {
-        self.0.now.get().to_system_time()
+    pub fn now(&self) -> Timestamp {
+        self.0.now.get()
     }
 
     /// A uuid that is the same in every replay, and different at every call.

@@ -1,7 +1,7 @@
 //! Keeps what an orchestrator's futures and the engine share: ids, actions that history does not hold yet, and open waits.
 
 use super::events::Events;
-use super::failure::{FailureDetails, Refused};
+use super::failure::{FailureDetails, InvalidCall};
 use super::names::FunctionNames;
 use super::retry::RetryPolicy;
 use super::section::Section;
@@ -34,6 +34,7 @@ pub(super) struct Facts {
 
 /// Who started a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Parent {
     /// The parent's instance id.
     pub instance_id: String,
@@ -198,7 +199,7 @@ impl Core {
     }
 
     /// Notes that a call without a future broke a rule: that fails the orchestration.
-    pub(super) fn refuse(&self, why: &Refused, at: CallSite) {
+    pub(super) fn refuse(&self, why: &InvalidCall, at: CallSite) {
         let details = FailureDetails::permanent("Refused", format!("{why} (at {at})"));
         self.broken.borrow_mut().get_or_insert(details);
     }

@@ -13,10 +13,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 /// The future of an activity.
-pub type ActivityFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+pub(crate) type ActivityFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// The future of an orchestrator. It stays on the thread it was made on.
-pub type OrchestratorFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
+pub(crate) type OrchestratorFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
 
 /// A function that is an activity.
 ///

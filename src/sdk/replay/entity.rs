@@ -1,7 +1,7 @@
 //! Names entities, and says what their operations may do beside changing the state.
 
 use super::codec::Payload;
-use super::failure::Refused;
+use super::failure::InvalidCall;
 use super::names::FunctionNames;
 use crate::wire::operation_action::OperationActionType as Action;
 use serde::{Deserialize, Serialize};
@@ -67,11 +67,11 @@ impl EntityId {
     }
 
     /// Whether operations of `S` may be called on it.
-    pub(super) fn expect<S: Entity>(&self) -> Result<(), Refused> {
+    pub(super) fn expect<S: Entity>(&self) -> Result<(), InvalidCall> {
         if self.name == S::NAME.to_lowercase() {
             return Ok(());
         }
-        Err(Refused::WrongEntity { entity: self.to_string(), wanted: S::NAME.to_owned() })
+        Err(InvalidCall::WrongEntity { entity: self.to_string(), wanted: S::NAME.to_owned() })
     }
 }
 
@@ -122,7 +122,7 @@ pub struct EntityContext {
     pub(super) actions: Vec<Action>,
     deleted: bool,
     pub(super) minted: u32,
-    pub(super) broken: Option<Refused>,
+    pub(super) broken: Option<InvalidCall>,
 }
 
 impl EntityContext {
@@ -165,7 +165,7 @@ impl EntityContext {
     /// # Errors
     ///
     /// A rule was broken on the way.
-    pub(crate) fn finish(self) -> Result<(Vec<Action>, bool), Refused> {
+    pub(crate) fn finish(self) -> Result<(Vec<Action>, bool), InvalidCall> {
         match self.broken {
             Some(why) => Err(why),
             None => Ok((self.actions, self.deleted)),

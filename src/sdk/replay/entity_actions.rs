@@ -3,11 +3,10 @@
 use super::codec::encoded;
 use super::definition::{Operation, Orchestrator};
 use super::entity::{EntityContext, EntityId};
-use super::failure::Refused;
+use super::failure::InvalidCall;
 use crate::model::Timestamp;
 use crate::wire::{self, operation_action::OperationActionType as Action};
 use serde::Serialize;
-use std::time::SystemTime;
 use uuid::Uuid;
 
 impl EntityContext {
@@ -38,7 +37,7 @@ impl EntityContext {
     fn send<I: Serialize>(
         &mut self,
         entity: &EntityId,
-        name: Result<String, Refused>,
+        name: Result<String, InvalidCall>,
         input: I,
     ) -> SentSignal<'_> {
         match name.and_then(|name| encoded(input, &name).map(|input| (name, input))) {
@@ -99,9 +98,9 @@ pub struct SentSignal<'a>(Option<&'a mut Action>);
 
 impl SentSignal<'_> {
     /// Delivers it at this moment instead of at once.
-    pub fn at(self, moment: SystemTime) {
+    pub fn at(self, moment: Timestamp) {
         if let Some(Action::SendSignal(signal)) = self.0 {
-            signal.scheduled_time = Some(Timestamp::from_system_time(moment).to_wire());
+            signal.scheduled_time = Some(moment.to_wire());
         }
     }
 }

@@ -5,7 +5,7 @@ use super::context::OrchestrationContext;
 use super::core::{Core, Request, entity_message};
 use super::definition::Operation;
 use super::entity::EntityId;
-use super::failure::{Failure, Refused};
+use super::failure::{Failure, InvalidCall};
 use super::lock::LockWait;
 use super::slot::Slot;
 use super::task::Task;
@@ -15,7 +15,6 @@ use crate::wire::{self, send_entity_message_action::EntityMessageType};
 use serde::Serialize;
 use std::panic::Location;
 use std::rc::Rc;
-use std::time::SystemTime;
 
 impl OrchestrationContext {
     /// Calls an operation of an entity.
@@ -104,7 +103,7 @@ impl OrchestrationContext {
     }
 
     #[track_caller]
-    fn signal<I: Serialize>(&self, entity: &EntityId, name: Result<String, Refused>, input: I) -> Signal {
+    fn signal<I: Serialize>(&self, entity: &EntityId, name: Result<String, InvalidCall>, input: I) -> Signal {
         let id = self.0.next_id();
         let sent = name.and_then(|name| encoded(input, &name).map(|input| (name, input)));
         let Some((operation, input)) = self.accepted(sent) else {
@@ -131,7 +130,7 @@ impl OrchestrationContext {
         LockWait::ask(&self.0, entities, Location::caller())
     }
 
-    fn operation_name<F: 'static>(&self) -> Result<String, Refused> {
+    fn operation_name<F: 'static>(&self) -> Result<String, InvalidCall> {
         self.0.names.of::<F>().map(|(name, _)| name)
     }
 }
@@ -145,14 +144,14 @@ pub struct Signal {
 
 impl Signal {
     /// Delivers it at this moment instead of at once.
-    pub fn at(self, moment: SystemTime) {
+    pub fn at(self, moment: Timestamp) {
         let mut ledger = self.core.ledger.borrow_mut();
         let Some(pending) = ledger.pending.get_mut(&self.id) else { return };
         if let Action::SendEntityMessage(wire::SendEntityMessageAction {
             entity_message_type: Some(EntityMessageType::EntityOperationSignaled(signaled)),
         }) = &mut pending.action
         {
-            signaled.scheduled_time = Some(Timestamp::from_system_time(moment).to_wire());
+            signaled.scheduled_time = Some(moment.to_wire());
         }
     }
 }

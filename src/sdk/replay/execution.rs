@@ -15,13 +15,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-pub mod answer;
+pub(crate) mod answer;
 
-pub use super::poll::ErasedFuture;
+pub(crate) use super::poll::ErasedFuture;
 
 /// An orchestrator, its types hidden.
 #[derive(Clone)]
-pub struct Definition {
+pub(crate) struct Definition {
     /// Begins an execution from its encoded input.
     pub begin: Arc<dyn Fn(OrchestrationContext, Option<String>) -> ErasedFuture + Send + Sync>,
     /// Says what is wrong with an input for the next execution.
@@ -63,7 +63,7 @@ enum CodeEnd {
 /// One execution of an orchestrator, kept between turns.
 ///
 /// It stays on the thread that made it. Dropping it changes nothing: the next turn replays history.
-pub struct Execution {
+pub(crate) struct Execution {
     core: Rc<Core>,
     root: Arc<Root>,
     definition: Definition,
@@ -94,7 +94,7 @@ impl std::fmt::Debug for Execution {
 
 impl Execution {
     /// An execution that has not begun: it has seen no event yet.
-    pub fn new(
+    pub(crate) fn new(
         instance_id: String,
         execution_id: String,
         started: &wire::ExecutionStartedEvent,
@@ -142,7 +142,7 @@ impl Execution {
     /// Whether what a turn says of the past is what this execution has seen, and nothing else.
     ///
     /// `omitted` counts events of the past that are not in `past`. Only what is new is looked at.
-    pub fn continues(&self, execution_id: &str, past: &[HistoryEvent], omitted: usize) -> bool {
+    pub(crate) fn continues(&self, execution_id: &str, past: &[HistoryEvent], omitted: usize) -> bool {
         if execution_id != self.core.facts.execution_id {
             return false;
         }
@@ -160,33 +160,33 @@ impl Execution {
     }
 
     /// Begins a further turn; `past` is how many events the past holds by now.
-    pub fn resume(&mut self, past: usize) {
+    pub(crate) fn resume(&mut self, past: usize) {
         self.applied = past;
         self.sent.clear();
     }
 
     /// How many events have been seen.
-    pub fn applied(&self) -> usize {
+    pub(crate) fn applied(&self) -> usize {
         self.applied
     }
 
     /// What it waits for, and where in the source each wait was made.
-    pub fn waits(&self) -> Vec<(String, CallSite)> {
+    pub(crate) fn waits(&self) -> Vec<(String, CallSite)> {
         self.core.waits()
     }
 
     /// Whether something that is not durable has woken it. The next turn then fails it.
-    pub fn was_woken_from_outside(&self) -> bool {
+    pub(crate) fn was_woken_from_outside(&self) -> bool {
         self.root.was_woken_from_outside()
     }
 
     /// What went wrong, if something did.
-    pub fn fault(&self) -> Option<&FailureDetails> {
+    pub(crate) fn fault(&self) -> Option<&FailureDetails> {
         self.fault.as_ref()
     }
 
     /// Applies one event, and runs the code until it waits again.
-    pub fn feed(&mut self, event: HistoryEvent, replaying: bool) {
+    pub(crate) fn feed(&mut self, event: HistoryEvent, replaying: bool) {
         self.last = Some(Mark::of(&event));
         self.applied += 1;
         if !replaying {

@@ -80,6 +80,7 @@ fn wire_name<E: DurableError>() -> &'static str {
 /// Why a task failed, as every language reads it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct FailureDetails {
     /// The error's type, as its author named it.
     pub error_type: String,
@@ -106,6 +107,7 @@ impl FailureDetails {
         Self { non_retriable: true, ..Self::new(error_type, message) }
     }
 
+    #[doc(hidden)]
     /// Reads what the wire carries.
     pub fn from_wire(wire: TaskFailureDetails) -> Self {
         Self {
@@ -118,6 +120,7 @@ impl FailureDetails {
         }
     }
 
+    #[doc(hidden)]
     /// The same as the wire carries it.
     pub fn into_wire(self) -> TaskFailureDetails {
         TaskFailureDetails {
@@ -245,7 +248,7 @@ pub enum TaskError<E> {
     /// The task succeeded, but its result does not read as the type that was expected.
     Undecodable(DecodeError),
     /// The task was never scheduled, because the call breaks a rule.
-    Refused(Refused),
+    InvalidCall(InvalidCall),
 }
 
 impl<E: DurableError> TaskError<E> {
@@ -263,7 +266,7 @@ impl<E: DurableError> TaskError<E> {
             Self::App(error) => error.to_details(),
             Self::Failed(details) => details,
             Self::Undecodable(error) => FailureDetails::permanent("DecodeError", error.to_string()),
-            Self::Refused(error) => FailureDetails::permanent("Refused", error.to_string()),
+            Self::InvalidCall(error) => FailureDetails::permanent("Refused", error.to_string()),
         }
     }
 }
@@ -274,7 +277,7 @@ impl<E: fmt::Display> fmt::Display for TaskError<E> {
             Self::App(error) => error.fmt(f),
             Self::Failed(details) => details.fmt(f),
             Self::Undecodable(error) => error.fmt(f),
-            Self::Refused(error) => error.fmt(f),
+            Self::InvalidCall(error) => error.fmt(f),
         }
     }
 }
@@ -309,7 +312,7 @@ pub struct DecodeError {
 /// A call that breaks a rule, and is therefore not scheduled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum InvalidCall {
     /// The input cannot be written as JSON.
     #[error("the input of {name:?} cannot be written as JSON: {why}")]
     Unencodable {

@@ -2,7 +2,7 @@
 
 use super::core::{Core, Request, entity_message};
 use super::entity::EntityId;
-use super::failure::Refused;
+use super::failure::InvalidCall;
 use super::section::Section;
 use super::slot::{CallSite, Slot, SlotPoll, WaitOutcome};
 use crate::wire::{self, send_entity_message_action::EntityMessageType};
@@ -40,7 +40,7 @@ impl LockWait {
         // The scheduler locks them one after the other; one order for all prevents a deadlock.
         let locked: BTreeSet<String> = entities.into_iter().map(EntityId::to_string).collect();
         if core.ledger.borrow().section.is_some() {
-            let slot = Slot::settled(core.next_order(), WaitOutcome::Refused(Refused::NestedLock));
+            let slot = Slot::settled(core.next_order(), WaitOutcome::InvalidCall(InvalidCall::NestedLock));
             return Self { core, slot: Rc::new(slot), hold: None };
         }
         let entities: Vec<String> = locked.iter().cloned().collect();
@@ -74,12 +74,12 @@ impl LockWait {
 }
 
 impl Future for LockWait {
-    type Output = Result<LockGuard, Refused>;
+    type Output = Result<LockGuard, InvalidCall>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.core.look(&self.slot, cx.waker()) {
             SlotPoll::Waiting { .. } => Poll::Pending,
-            SlotPoll::Ready(WaitOutcome::Refused(why)) => Poll::Ready(Err(why)),
+            SlotPoll::Ready(WaitOutcome::InvalidCall(why)) => Poll::Ready(Err(why)),
             SlotPoll::Ready(_) => {
                 if let Some(section) = &mut self.core.ledger.borrow_mut().section {
                     section.grant();

@@ -1,6 +1,6 @@
 //! Remembers the names that functions are registered by, for calls that name the function itself.
 
-use super::failure::Refused;
+use super::failure::InvalidCall;
 use super::function_name::{name_of, names_itself};
 use std::any::{TypeId, type_name};
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// What a function is registered as.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
+pub(crate) struct Registered {
     /// Its name on the wire.
     pub name: Arc<str>,
     /// Its version; `None` when it serves every version.
@@ -17,25 +17,25 @@ pub struct Registered {
 
 /// The names that functions were registered by, to call them by the function itself.
 #[derive(Debug, Clone, Default)]
-pub struct FunctionNames(BTreeMap<TypeId, Registered>);
+pub(crate) struct FunctionNames(BTreeMap<TypeId, Registered>);
 
 impl FunctionNames {
     /// Notes what `F` is registered as. The first registration of a function is the one that calls go to.
-    pub fn note<F: 'static>(&mut self, registered: Registered) {
+    pub(crate) fn note<F: 'static>(&mut self, registered: Registered) {
         self.0.entry(TypeId::of::<F>()).or_insert(registered);
     }
 
     /// What `F` is registered as, if it is.
-    pub fn find<F: 'static>(&self) -> Option<&Registered> {
+    pub(crate) fn find<F: 'static>(&self) -> Option<&Registered> {
         self.0.get(&TypeId::of::<F>())
     }
 
     /// The name, and perhaps the version, that a call of `F` asks for.
-    pub(super) fn of<F: 'static>(&self) -> Result<(String, Option<String>), Refused> {
+    pub(super) fn of<F: 'static>(&self) -> Result<(String, Option<String>), InvalidCall> {
         match self.find::<F>() {
             Some(known) => Ok((known.name.to_string(), known.version.as_deref().map(str::to_owned))),
             None if names_itself::<F>() => Ok((name_of::<F>().to_owned(), None)),
-            None => Err(Refused::Nameless { path: type_name::<F>() }),
+            None => Err(InvalidCall::Nameless { path: type_name::<F>() }),
         }
     }
 }

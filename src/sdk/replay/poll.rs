@@ -27,7 +27,7 @@ const MOST_POLLS: u32 = 100_000;
 pub(super) type OrchestratorResult = Result<Option<String>, FailureDetails>;
 
 /// The future of an orchestrator, its input and output hidden.
-pub type ErasedFuture = Pin<Box<dyn Future<Output = Result<Option<String>, FailureDetails>>>>;
+pub(crate) type ErasedFuture = Pin<Box<dyn Future<Output = Result<Option<String>, FailureDetails>>>>;
 
 /// The waker that an orchestrator is polled with. It is the same one for the whole execution.
 ///

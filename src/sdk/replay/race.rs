@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Either<A, B> {
     /// The first argument.
-    A(A),
+    First(A),
     /// The second argument.
-    B(B),
+    Second(B),
 }
 
 /// Waits for whichever of two durable futures comes first in history. The other one is dropped, and thereby
@@ -24,8 +24,8 @@ pub enum Either<A, B> {
 ///
 /// async fn approval(ctx: OrchestrationContext, _: ()) -> Result<bool, Failure> {
 ///     match race(ctx.event(APPROVED), ctx.sleep(Duration::from_secs(3600))).await {
-///         Either::A(answer) => Ok(answer?),
-///         Either::B(()) => Ok(false),
+///         Either::First(answer) => Ok(answer?),
+///         Either::Second(()) => Ok(false),
 ///     }
 /// }
 /// ```
@@ -51,12 +51,12 @@ impl<A: Durable, B: Durable> Future for Race<A, B> {
             (Some(_) | None, None) => false,
         };
         if b_first && let Poll::Ready(b) = Pin::new(&mut self.b).poll(cx) {
-            return Poll::Ready(Either::B(b));
+            return Poll::Ready(Either::Second(b));
         }
         if let Poll::Ready(a) = Pin::new(&mut self.a).poll(cx) {
-            return Poll::Ready(Either::A(a));
+            return Poll::Ready(Either::First(a));
         }
-        Pin::new(&mut self.b).poll(cx).map(Either::B)
+        Pin::new(&mut self.b).poll(cx).map(Either::Second)
     }
 }
 

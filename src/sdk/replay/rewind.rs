@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Whether a turn asks for a rewind: it is rewound now, and it had ended before.
-pub fn is_asked(past: &[HistoryEvent], new: &[HistoryEvent]) -> bool {
+pub(crate) fn is_asked(past: &[HistoryEvent], new: &[HistoryEvent]) -> bool {
     is_rewound(new) && past.iter().any(|e| matches!(e.event_type, Some(EventType::ExecutionCompleted(_))))
 }
 
 /// Whether a rewind is among these events.
-pub fn is_rewound(events: &[HistoryEvent]) -> bool {
+pub(crate) fn is_rewound(events: &[HistoryEvent]) -> bool {
     events.iter().any(|e| matches!(e.event_type, Some(EventType::ExecutionRewound(_))))
 }
 
@@ -18,7 +18,11 @@ pub fn is_rewound(events: &[HistoryEvent]) -> bool {
 ///
 /// Failed activities vanish with their scheduling, so that the code schedules them again; failed children keep it, for
 /// the scheduler rewinds them in their turn.
-pub fn rewritten(past: Vec<HistoryEvent>, new: Vec<HistoryEvent>, execution_id: &str) -> Vec<HistoryEvent> {
+pub(crate) fn rewritten(
+    past: Vec<HistoryEvent>,
+    new: Vec<HistoryEvent>,
+    execution_id: &str,
+) -> Vec<HistoryEvent> {
     let failed: BTreeSet<i32> = past
         .iter()
         .filter_map(|event| match &event.event_type {
@@ -61,7 +65,7 @@ pub fn rewritten(past: Vec<HistoryEvent>, new: Vec<HistoryEvent>, execution_id: 
 }
 
 /// The id of the execution that a rewind begins: the same for the same rewind, should its turn come twice.
-pub fn execution_id(instance: &str, execution: &str, past: usize) -> String {
+pub(crate) fn execution_id(instance: &str, execution: &str, past: usize) -> String {
     let name = format!("{instance}_{execution}_{past}");
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string()
 }

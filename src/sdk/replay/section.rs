@@ -1,6 +1,6 @@
 //! Sees that an orchestration calls only entities that its critical section has locked, one call of each at a time.
 
-use super::failure::Refused;
+use super::failure::InvalidCall;
 use std::collections::BTreeSet;
 
 /// A critical section: asked for, or held.
@@ -23,15 +23,15 @@ impl Section {
     }
 
     /// Whether, and why, `entity` may not be called now. It is busy from then on.
-    pub(super) fn enter(&mut self, entity: &str) -> Result<(), Refused> {
+    pub(super) fn enter(&mut self, entity: &str) -> Result<(), InvalidCall> {
         if !self.held {
             return Ok(());
         }
         if !self.locked.contains(entity) {
-            return Err(Refused::NotLocked { entity: entity.to_owned() });
+            return Err(InvalidCall::NotLocked { entity: entity.to_owned() });
         }
         if !self.busy.insert(entity.to_owned()) {
-            return Err(Refused::Busy { entity: entity.to_owned() });
+            return Err(InvalidCall::Busy { entity: entity.to_owned() });
         }
         Ok(())
     }

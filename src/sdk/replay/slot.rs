@@ -1,6 +1,6 @@
 //! Keeps the place where the outcome of one durable wait will be put.
 
-use super::failure::Refused;
+use super::failure::InvalidCall;
 use crate::wire::TaskFailureDetails;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -30,7 +30,7 @@ pub(super) enum WaitOutcome {
     /// With an external event.
     Event(Raised),
     /// Without having been scheduled.
-    Refused(Refused),
+    InvalidCall(InvalidCall),
 }
 
 /// One durable wait.

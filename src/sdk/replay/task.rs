@@ -2,7 +2,7 @@
 
 use super::codec;
 use super::core::Core;
-use super::failure::{DecodeError, DurableError, FailureDetails, Refused, TaskError};
+use super::failure::{DecodeError, DurableError, FailureDetails, InvalidCall, TaskError};
 use super::key::EventKey;
 use super::slot::{Raised, Slot, SlotPoll, WaitOutcome};
 use futures_util::future::FusedFuture;
@@ -73,8 +73,8 @@ impl<T, E> Task<T, E> {
     }
 
     /// A task that was never scheduled.
-    pub(super) fn refused(core: Rc<Core>, why: Refused) -> Self {
-        let slot = Rc::new(Slot::settled(core.next_order(), WaitOutcome::Refused(why)));
+    pub(super) fn refused(core: Rc<Core>, why: InvalidCall) -> Self {
+        let slot = Rc::new(Slot::settled(core.next_order(), WaitOutcome::InvalidCall(why)));
         Self::new(core, slot, Rc::default())
     }
 
@@ -95,7 +95,7 @@ impl<T: DeserializeOwned, E: DurableError> Future for Task<T, E> {
             WaitOutcome::Failure(details) => {
                 Err(TaskError::from_details(FailureDetails::from_wire(*details)))
             }
-            WaitOutcome::Refused(why) => Err(TaskError::Refused(why)),
+            WaitOutcome::InvalidCall(why) => Err(TaskError::InvalidCall(why)),
         })
     }
 }
@@ -190,7 +190,7 @@ impl<T: DeserializeOwned> Future for EventWait<T> {
             WaitOutcome::Event(Raised { input: text, .. }) | WaitOutcome::Value(text) => {
                 codec::decode(text.as_deref(), &format!("the event {:?}", self.key.name()))
             }
-            WaitOutcome::Failure(_) | WaitOutcome::Refused(_) => unreachable!("an event does not fail"),
+            WaitOutcome::Failure(_) | WaitOutcome::InvalidCall(_) => unreachable!("an event does not fail"),
         })
     }
 }

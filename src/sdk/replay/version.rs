@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 /// What a worker does with an orchestration of a version it does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Mismatch {
     /// Gives the turn back; another worker may take it.
     #[default]

@@ -13,6 +13,7 @@ use super::turns::TurnOrBatch;
 use crate::busy_wait::BusyWait;
 use crate::clock::Clock;
 use crate::model::Timestamp;
+use crate::model::extension::STICKY_HEADER;
 use crate::wire::{self, WorkerCapability, work_item::Request};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,9 +24,6 @@ use tonic::{Status, Streaming};
 
 /// How long a scheduler may take to say hello.
 const HELLO: Duration = Duration::from_secs(30);
-/// Says that this worker keeps orchestrations between turns and asks for history when it needs it. Only this
-/// repository's emulator reads it (`emulator/service/metadata.rs`); other schedulers ignore it.
-const STICKY: &str = "x-taskhub-sticky";
 
 /// Why a stream of work items has ended.
 #[derive(Debug)]
@@ -98,7 +96,7 @@ impl Session {
         }
         let mut request = tonic::Request::new(self.request.clone());
         if self.sticky {
-            request.metadata_mut().insert(STICKY, MetadataValue::from_static("1"));
+            request.metadata_mut().insert(STICKY_HEADER, MetadataValue::from_static("1"));
         }
         sized::open(self.scheduler.transport(), request, self.scheduler.limit()).await
     }

@@ -7,6 +7,7 @@ use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{StreamId, WorkKind};
 use crate::emulator::engine::state::history::{encode, frame, framed_len};
 use crate::emulator::engine::state::instance::Instance;
+use crate::model::extension::PAST_PROPERTY;
 use crate::model::{InstanceId, Kind, Timestamp, event};
 use crate::wire;
 use bytes::Bytes;
@@ -22,9 +23,6 @@ mod field {
     pub(crate) const TOKEN: u32 = 10;
     pub(crate) const NEW_EVENTS: u32 = 4;
 }
-
-/// The property that tells our own worker how many past events were left out because it has them.
-pub(crate) const PAST: &str = "taskhub.past";
 
 /// How many bytes of a turn are kept free for what is neither past nor news: ids, a token, trace contexts.
 const ENVELOPE: usize = 64 << 10;
@@ -178,7 +176,7 @@ fn turn_item(
     if past == Past::Kept {
         #[expect(clippy::cast_precision_loss, reason = "no history has 2^52 events")]
         let kept = prost_types::value::Kind::NumberValue(instance.history.len() as f64);
-        properties.insert(PAST.to_owned(), prost_types::Value { kind: Some(kept) });
+        properties.insert(PAST_PROPERTY.to_owned(), prost_types::Value { kind: Some(kept) });
     }
     let head = wire::OrchestratorRequest {
         instance_id: id.as_str().to_owned(),

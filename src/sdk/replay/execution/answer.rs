@@ -14,7 +14,7 @@ use crate::wire::{
 
 /// The answer to a turn.
 #[derive(Debug)]
-pub struct FinishedTurn {
+pub(crate) struct FinishedTurn {
     /// What the orchestrator wants.
     pub actions: Vec<OrchestratorAction>,
     /// Its custom status.
@@ -29,7 +29,7 @@ impl Execution {
     /// Ends a turn.
     ///
     /// A termination comes before everything else, then what went wrong; a suspended execution says nothing.
-    pub fn finish(mut self) -> FinishedTurn {
+    pub(crate) fn finish(mut self) -> FinishedTurn {
         self.accuse();
         if self.fault.is_none() && self.root.was_woken_from_outside() {
             self.fault = Some(poll::foreign_wake(&self.core.facts.instance_id));

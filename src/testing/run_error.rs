@@ -5,7 +5,7 @@ use std::fmt;
 /// Why an orchestration did not end.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Stuck {
+pub enum RunError {
     /// Nothing will ever happen again, and it still waits.
     Waiting {
         /// What each orchestration waits for, and the line of code that asked for it.
@@ -41,7 +41,7 @@ pub enum Stuck {
     },
 }
 
-impl fmt::Display for Stuck {
+impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting { waits, unclaimed, history } => {
@@ -65,4 +65,4 @@ impl fmt::Display for Stuck {
     }
 }
 
-impl std::error::Error for Stuck {}
+impl std::error::Error for RunError {}
