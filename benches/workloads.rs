@@ -15,10 +15,9 @@ mod tasks;
 
 use std::time::{Duration, Instant};
 use taskhub::emulator::Emulator;
-use taskhub::model::Timestamp;
+use taskhub::model::Kind;
 use taskhub::sdk::client::Client;
 use taskhub::sdk::worker::Worker;
-use taskhub::wire::{HistoryEvent, history_event::EventType};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the system gives a runtime")
@@ -243,13 +242,8 @@ async fn late(n: u32) -> Duration {
     let run = client.start(tasks::timers, n).await.expect("it starts");
     run.result().await.expect("it ends well");
     let history = run.history().await.expect("it has one");
-    let late = history.iter().filter_map(|event| match &event.event_type {
-        Some(EventType::TimerFired(timer)) => {
-            let (due, at) = (timer.fire_at.as_ref()?, event.timestamp.as_ref()?);
-            Some(Timestamp::from_wire(at).since(Timestamp::from_wire(due)))
-        }
-        _ => None,
-    });
+    let late = history.iter().filter(|event| event.kind() == Some(Kind::TimerFired));
+    let late = late.filter_map(|event| Some(event.at().since(event.due()?)));
     let latest = late.max().expect("some fired");
     worker.stop().await;
     emulator.stop().await;
@@ -281,8 +275,7 @@ async fn working<F: AsyncFnOnce(Client) -> Option<String>>(
 /// How many turns an instance took, by its history.
 async fn turns_of(client: &Client, id: &str) -> usize {
     let history = client.history(id).await.expect("it has one");
-    let begins = |event: &&HistoryEvent| matches!(event.event_type, Some(EventType::OrchestratorStarted(_)));
-    history.iter().filter(begins).count()
+    history.iter().filter(|event| event.kind() == Some(Kind::OrchestratorStarted)).count()
 }
 
 /// From nothing to an answered call.

@@ -1,6 +1,6 @@
 //! Shows a history as something to read: a table, a timeline, a sequence, or JSON.
 //!
-//! Everything here looks at `wire::HistoryEvent`s and at nothing else, so it shows what a scheduler in Azure did as
+//! Everything here looks at a [`History`](crate::model::History) and at nothing else, so it shows what a scheduler in Azure did as
 //! well as what an emulator did.
 //!
 //! # Layout

@@ -69,7 +69,7 @@
 pub(crate) mod registry;
 pub(crate) mod replay;
 
-pub use crate::model::{InvalidId, Status, Timestamp};
+pub use crate::model::{Event, EventFailure, History, InvalidId, Kind, Status, Timestamp};
 pub use registry::{ActivityRunner, EntityDef, EntityState, InvalidRegistry, Registry, RegistryProblem};
 pub use replay::{
     Activity, ActivityCall, ActivityContext, Cancellation, Cancelled, ChildCall, ContinueAsNew, DecodeError,

@@ -5,20 +5,20 @@
 //! deterministic, an event that is never raised, an activity that waits for something outside.
 //!
 //! [`golden`] compares a history, or any text, with a file that was agreed on. [`Replayer`] runs today's code against
-//! the histories of yesterday's. [`explain`] prints what there is to know of an instance that does not end.
+//! the histories of yesterday's. `explain` prints what there is to know of an instance that does not end.
 
 pub mod golden;
 
 mod drive;
+#[cfg(feature = "emulator")]
 mod explain;
 mod hub;
 mod replayer;
 mod run_error;
 mod scenario;
 
-pub use explain::explain;
 #[cfg(feature = "emulator")]
-pub use explain::explain_in;
+pub use explain::explain;
 pub use hub::{Outcome, TestHub};
 pub use replayer::{Diverged, Replayer};
 pub use run_error::RunError;

@@ -20,16 +20,16 @@ use stage::{Stage, Target};
 use std::sync::Arc;
 use std::time::Duration;
 use taskhub::activities::{Failed, Summary};
+use taskhub::model::History;
 use taskhub::orchestration::fan_out_fan_in;
 use taskhub::sdk::{Orchestrator, Registry};
 use taskhub::testing::TestHub;
-use taskhub::wire::HistoryEvent;
 use tokio::sync::Barrier;
 
 /// What came of a story: what was returned, and what happened.
 struct Played<O> {
     output: O,
-    history: Vec<HistoryEvent>,
+    history: History,
 }
 
 /// Plays an orchestration on a target; `None` where that cannot be had, or another one is forced.

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use pretty_assertions::{assert_eq, assert_str_eq};
 use std::path::Path;
 use std::time::Duration;
+use taskhub::model::History;
 use taskhub::orchestration::{fan_out_fan_in, registry as sample};
 use taskhub::report;
 use taskhub::sdk::*;
@@ -80,7 +81,7 @@ fn folder() -> &'static Path {
 /// Compares with the stored history of this name, and has today's code follow that one. `GOLDEN=write` stores a
 /// history that is not stored yet; none is ever rewritten, because instances in the world do not change either.
 #[track_caller]
-fn is_as_stored(name: &str, history: &[HistoryEvent]) {
+fn is_as_stored(name: &str, history: &History) {
     let file = folder().join(name);
     if std::env::var("GOLDEN").as_deref() == Ok("write") && !file.exists() {
         std::fs::write(&file, report::json(history) + "\n").expect("the fixture can be written");
@@ -126,10 +127,13 @@ fn every_history_that_is_stored_is_followed_in_whole_and_in_part() {
     assert!(replayer.replay_folder(folder()).unwrap() >= 4);
     for entry in std::fs::read_dir(folder()).unwrap() {
         let history = report::from_json(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+        let history: Vec<HistoryEvent> = history.into();
         // An instance that is under way stands at the end of some turn.
         let turns = (1..history.len()).filter(|&at| begins_a_turn(&history[at]));
         for end in turns {
-            replayer.replay(&history[..end]).unwrap_or_else(|why| panic!("after {end} events: {why}"));
+            replayer
+                .replay(&history[..end].to_vec().into())
+                .unwrap_or_else(|why| panic!("after {end} events: {why}"));
         }
     }
 }

@@ -12,13 +12,12 @@ use std::time::Duration;
 use taskhub::activities::{Summary, WorkError, process};
 use taskhub::clock::{Clock, WallClock};
 use taskhub::emulator::Emulator;
-use taskhub::model::Kind;
+use taskhub::model::{Event, History, Kind};
 use taskhub::orchestration::{fan_out_fan_in, registry};
 use taskhub::report;
 use taskhub::sdk::client::Client;
 use taskhub::sdk::worker::Worker;
 use taskhub::sdk::{ActivityContext, ActivityRunner, name_of};
-use taskhub::wire::HistoryEvent;
 
 /// Lists longer than this are shown by their beginning and their end.
 const READABLE_LIST: usize = 20;
@@ -104,13 +103,13 @@ fn list(results: &[i64]) -> String {
     format!("[{}, ... {}] ({} of them)", join(first), join(last), results.len())
 }
 
-fn history_told(history: &[HistoryEvent]) -> String {
+fn history_told(history: &History) -> String {
     if history.len() <= READABLE_HISTORY {
         return report::timeline(history);
     }
     let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
-    for body in history.iter().filter_map(|event| event.event_type.as_ref()) {
-        *kinds.entry(Kind::of(body)).or_default() += 1;
+    for kind in history.iter().filter_map(Event::kind) {
+        *kinds.entry(kind).or_default() += 1;
     }
     let lines = kinds.iter().map(|(kind, count)| format!("  {count:>9} {kind}\n"));
     format!("{} events in its history:\n{}", history.len(), lines.collect::<String>())

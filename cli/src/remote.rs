@@ -5,13 +5,12 @@ use crate::failure::{Failure, told};
 use crate::output::{note, plain, print, print_data};
 use crate::patience::{Patience, Words};
 use std::io::IsTerminal as _;
-use taskhub::model::Status;
+use taskhub::model::{self, Status};
 use taskhub::report::{self, Head, Look};
 use taskhub::sdk::auth::Authentication;
 use taskhub::sdk::client::{Client, Handle, Snapshot};
 use taskhub::sdk::connect::Target;
 use taskhub::view::{InstanceView, WaitsFor};
-use taskhub::wire::HistoryEvent;
 
 /// Starts an orchestration; prints its output when it has ended, or its id if nobody waits for that.
 pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
@@ -105,10 +104,10 @@ pub(crate) async fn history(flags: History) -> Result<(), Failure> {
 }
 
 /// What an instance without an open row waits for: a history says nothing of that.
-fn waits(status: Status, events: &[HistoryEvent]) -> String {
+fn waits(status: Status, history: &model::History) -> String {
     match status {
         Status::Pending => format!("  {}\n", WaitsFor::FirstTurn),
-        Status::Running => match WaitsFor::of(&InstanceView::of(events)) {
+        Status::Running => match WaitsFor::of(&InstanceView::of(history.as_ref())) {
             WaitsFor::FirstTurn | WaitsFor::EventOrWorker => {
                 format!("  {}\n", WaitsFor::EventOrWorker)
             }

@@ -7,6 +7,7 @@ mod read;
 mod schema;
 mod write;
 
+use crate::model::History;
 use crate::wire::HistoryEvent;
 use prost::Message;
 use serde_json::Value;
@@ -33,7 +34,8 @@ impl NotHistory {
 }
 
 /// A history as a JSON array, one event a line.
-pub fn json(history: &[HistoryEvent]) -> String {
+pub fn json(history: &History) -> String {
+    let history: &[HistoryEvent] = history.as_ref();
     let mut text = String::from("[");
     for (number, event) in history.iter().enumerate() {
         text.push_str(if number == 0 { "\n" } else { ",\n" });
@@ -53,7 +55,7 @@ pub(super) fn value(event: &HistoryEvent) -> Value {
 /// # Errors
 ///
 /// [`NotHistory`] says which event and which field do not fit.
-pub fn from_json(text: &str) -> Result<Vec<HistoryEvent>, NotHistory> {
+pub fn from_json(text: &str) -> Result<History, NotHistory> {
     let value: Value = serde_json::from_str(text).map_err(|error| NotHistory::because(error.to_string()))?;
     let list = match &value {
         Value::Object(object) => object.get("history").or_else(|| object.get("events")),
@@ -118,8 +120,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        assert_eq!(from_json(&json(&samples())).unwrap(), samples());
-        assert_eq!(from_json(&json(&[])).unwrap(), vec![]);
+        let history = History::from(samples());
+        assert_eq!(from_json(&json(&history)).unwrap(), history);
+        assert_eq!(from_json(&json(&History::default())).unwrap(), History::default());
     }
 
     /// A value for every field of a message; what holds itself is held once.
@@ -165,7 +168,7 @@ mod tests {
         for (kind, body) in kinds {
             let event = serde_json::json!({ "eventId": 3, "timestamp": all["timestamp"], kind: body });
             let read = from_json(&format!("[{event}]")).unwrap();
-            assert_eq!(value(&read[0]), event, "{kind}");
+            assert_eq!(value(&read.as_ref()[0]), event, "{kind}");
             count += 1;
         }
         assert_eq!(count, 28);
@@ -173,7 +176,7 @@ mod tests {
 
     #[test]
     fn names_are_in_camel_case_times_in_rfc_3339_and_zeros_are_written_where_they_say_something() {
-        let text = json(&samples()[..2]);
+        let text = json(&samples().into_iter().take(2).collect());
         assert_eq!(
             text,
             "[\n{\"eventId\":-1,\"orchestratorStarted\":{},\"timestamp\":\"2026-01-02T03:04:05.000006Z\"},\n\
@@ -189,7 +192,7 @@ mod tests {
         let text = r#"{"history": [{"eventId": "7", "timestamp": "2026-01-02T04:04:05.000006+01:00", "new": [1],
             "executionCompleted": {"orchestrationStatus": 1, "result": "5", "failureDetails": null}}]}"#;
         let expected = event::execution_completed(7, moment(), Status::Completed, Some("5".into()), None);
-        assert_eq!(from_json(text).unwrap(), vec![expected]);
+        assert_eq!(from_json(text).unwrap(), vec![expected].into());
     }
 
     #[test]

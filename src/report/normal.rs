@@ -6,12 +6,14 @@
 //! answers.
 
 use super::json;
+use crate::model::History;
 use crate::wire::{HistoryEvent, history_event::EventType};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The history in its normal form: a JSON array, one event a line.
-pub fn normal(history: &[HistoryEvent]) -> String {
+pub fn normal(history: &History) -> String {
+    let history: &[HistoryEvent] = history.as_ref();
     let mut names = Names::default();
     let mut text = String::from("[");
     for (number, event) in in_order(history).into_iter().enumerate() {
@@ -140,8 +142,8 @@ mod tests {
 
     #[test]
     fn runs_that_did_the_same_are_equal_whatever_their_ids_times_and_turns() {
-        let one = normal(&run("a", "x", 5, [0, 1], true));
-        let other = normal(&run("b", "y", 9, [1, 0], false));
+        let one = normal(&run("a", "x", 5, [0, 1], true).into());
+        let other = normal(&run("b", "y", 9, [1, 0], false).into());
         assert_eq!(one, other);
         assert!(one.contains(r#""instanceId":"<instance 1>""#), "{one}");
         assert!(one.contains(r#""timestamp":"<time>""#), "{one}");
@@ -152,6 +154,6 @@ mod tests {
     fn runs_that_did_something_else_are_not() {
         let mut other = run("a", "x", 5, [0, 1], true);
         other.remove(4);
-        assert_ne!(normal(&run("a", "x", 5, [0, 1], true)), normal(&other));
+        assert_ne!(normal(&run("a", "x", 5, [0, 1], true).into()), normal(&other.into()));
     }
 }

@@ -1,6 +1,7 @@
 //! Tells a history as a sequence diagram in mermaid.
 
 use super::{failed, one_line, short};
+use crate::model::History;
 use crate::wire::{HistoryEvent, history_event::EventType};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +10,8 @@ use std::fmt::Write as _;
 const PAYLOAD: usize = 30;
 
 /// The history as a mermaid `sequenceDiagram`: who calls whom, and what comes back.
-pub fn sequence(history: &[HistoryEvent]) -> String {
+pub fn sequence(history: &History) -> String {
+    let history: &[HistoryEvent] = history.as_ref();
     let mut diagram = Diagram { text: "sequenceDiagram\n".to_owned(), ..Diagram::default() };
     for event in history {
         if let Some(body) = &event.event_type {
@@ -132,12 +134,12 @@ mod tests {
             input: Some("3;".into()),
             ..Default::default()
         };
-        let history = [
+        let history = History::from(vec![
             event::execution_started(at, started),
             event::task_scheduled(0, at, task),
             event::task_completed(at, 0, Some("9".into())),
             event::execution_completed(1, at, crate::model::Status::Completed, None, None),
-        ];
+        ]);
         assert_eq!(
             sequence(&history),
             "sequenceDiagram\n    client->>fan_out: start\n    fan_out->>square: no. 0 3,\n    \

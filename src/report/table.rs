@@ -1,7 +1,7 @@
 //! Lays a history out as a table, one line an event.
 
 use super::{failed, moment, one_line, short};
-use crate::model::{Kind, Timestamp};
+use crate::model::{History, Kind, Timestamp};
 use crate::wire::{HistoryEvent, history_event::EventType};
 use std::fmt::Write as _;
 
@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 const PAYLOAD: usize = 60;
 
 /// The history as a table: number, time since the first event, kind, id, name and payload of every event.
-pub fn table(history: &[HistoryEvent]) -> String {
+pub fn table(history: &History) -> String {
+    let history: &[HistoryEvent] = history.as_ref();
     let began = history.first().map(moment).unwrap_or_default();
     let rows: Vec<[String; 6]> =
         history.iter().enumerate().map(|(number, event)| row(number + 1, event, began)).collect();

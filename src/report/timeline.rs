@@ -1,9 +1,8 @@
 //! Draws a history over time: one line a task, what runs in parallel one above the other.
 
 use super::{one_line, spoken};
-use crate::model::{Status, Timestamp};
+use crate::model::{History, Status, Timestamp};
 use crate::view::{Attempt, InstanceView, Task, TaskKind};
-use crate::wire::HistoryEvent;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -34,7 +33,7 @@ const DENSITY: [char; 8] = [' ', '.', ':', '-', '=', '+', '#', '@'];
 ///
 /// `=` is a task that is on its way, which is queued and running alike: a history does not tell them apart. It ends in
 /// `x` where it failed and in `>` where it is still open; dots are the pause before another attempt.
-pub fn timeline(history: &[HistoryEvent]) -> String {
+pub fn timeline(history: &History) -> String {
     timeline_in(history, Look::default())
 }
 
@@ -50,14 +49,14 @@ pub struct Head {
 }
 
 /// The history as a timeline that looks so.
-pub fn timeline_in(history: &[HistoryEvent], look: Look) -> String {
-    laid_out(&InstanceView::of(history), look)
+pub fn timeline_in(history: &History, look: Look) -> String {
+    laid_out(&InstanceView::of(history.as_ref()), look)
 }
 
 /// The history as a timeline that looks so, below what the scheduler says of the instance.
-pub fn timeline_of(head: &Head, history: &[HistoryEvent], look: Look) -> String {
+pub fn timeline_of(head: &Head, history: &History, look: Look) -> String {
     let Head { name, id, status } = head.clone();
-    laid_out(&InstanceView { name, id, status, ..InstanceView::of(history) }, look)
+    laid_out(&InstanceView { name, id, status, ..InstanceView::of(history.as_ref()) }, look)
 }
 
 fn laid_out(instance: &InstanceView, look: Look) -> String {
@@ -197,7 +196,7 @@ impl Axis {
 mod tests {
     use super::*;
     use crate::model::event;
-    use crate::wire::{self, ScheduleTaskAction, history_event::EventType};
+    use crate::wire::{self, HistoryEvent, ScheduleTaskAction, history_event::EventType};
     use pretty_assertions::assert_eq;
 
     fn ms(ms: i64) -> Timestamp {
@@ -233,7 +232,7 @@ mod tests {
         history.push(event::task_failed(ms(4), 1, busy));
         history.push(event::event_raised(ms(6), "Go".into(), None));
         assert_eq!(
-            timeline_in(&history, look(9)),
+            timeline_in(&history.into(), look(9)),
             "fan  RUNNING  8.0 ms  demo\n\
             \x20           0  8.0 ms\n\
             \x20 a #0     |=========| 8.0 ms  9\n\
@@ -259,7 +258,7 @@ mod tests {
         history.push(event::timer_fired(ms(6), 1, ms(6).to_wire()));
         history.push(again(2, 6));
         history.push(event::task_completed(ms(8), 2, None));
-        let text = timeline_in(&history, look(9));
+        let text = timeline_in(&history.into(), look(9));
         assert_eq!(text.lines().nth(2).unwrap(), "  a #0 |==x...===| 8.0 ms, 2 attempts");
         assert_eq!(text.lines().count(), 3);
     }
@@ -271,7 +270,7 @@ mod tests {
         history.extend((0..99).map(|id| event::task_completed(ms(i64::from(id) + 1), id, None)));
         history.push(event::task_failed(ms(100), 99, wire::TaskFailureDetails::default()));
         history.push(event::execution_completed(100, ms(100), Status::Completed, None, None));
-        let text = timeline_in(&history, look(20));
+        let text = timeline_in(&history.into(), look(20));
         assert_eq!(text.lines().count(), 3);
         let row = text.lines().last().unwrap();
         assert!(row.starts_with("  square x100 |@"), "{row}");
@@ -291,10 +290,10 @@ mod tests {
             [history, &[event::execution_completed(1, ms(8), Status::Failed, None, Some(boom))]].concat()
         };
         assert_eq!(
-            timeline(&failed(&began(), boom.clone())),
+            timeline(&failed(&began(), boom.clone()).into()),
             "fan  FAILED  8.0 ms  demo\n  => Bo om: no luck\n"
         );
-        let history = failed(&history, boom);
+        let history = History::from(failed(&history, boom));
         for text in [timeline(&history), crate::report::table(&history), crate::report::sequence(&history)] {
             assert!(!text.contains('\u{1b}') && text.contains("[2J"), "{text}");
         }
@@ -303,14 +302,14 @@ mod tests {
     #[test]
     fn what_has_no_history_yet_is_headed_by_what_the_scheduler_says() {
         let head = Head { name: "fan".into(), id: "a".into(), status: Some(Status::Pending) };
-        assert_eq!(timeline_of(&head, &[], Look::default()), "fan  PENDING  0  a\n");
+        assert_eq!(timeline_of(&head, &History::default(), Look::default()), "fan  PENDING  0  a\n");
     }
 
     #[test]
     fn no_history_is_drawn_as_nothing() {
-        assert_eq!(timeline(&[]), "  ?  0  \n");
+        assert_eq!(timeline(&History::default()), "  ?  0  \n");
         let unknown =
             event::new(-1, ms(0), EventType::OrchestratorStarted(wire::OrchestratorStartedEvent {}));
-        assert_eq!(timeline(&[unknown]), "  ?  0  \n");
+        assert_eq!(timeline(&vec![unknown].into()), "  ?  0  \n");
     }
 }

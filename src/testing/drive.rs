@@ -6,7 +6,7 @@ use super::scenario::{Scenario, ScriptStep};
 use crate::emulator::engine::command::{Command, Effect, Offer, Reply, StreamId};
 use crate::emulator::engine::record::Record;
 use crate::emulator::engine::{Config, Engine};
-use crate::model::{InstanceId, Timestamp};
+use crate::model::{History, InstanceId, Timestamp};
 use crate::report;
 use crate::sdk::registry::ActivityRun;
 use crate::sdk::{ActivityContext, Cached, Cancellation, run_entity_batch, run_turn};
@@ -214,7 +214,7 @@ impl<'a> Drive<'a> {
             completion_token: token,
             ..first
         })))?;
-        let history = self.history(&InstanceId::unchecked(id))?;
+        let history = History::from(self.history(&InstanceId::unchecked(id))?);
         // What decides by chance may happen to agree with history; four times in a row it hardly will.
         let replayer = Replayer::new(self.scenario.registry.clone());
         let located = (0..4).find_map(|_| replayer.replay(&history).err());
@@ -362,7 +362,7 @@ impl<'a> Drive<'a> {
         let registered = self.scenario.registry.filters();
         let sentences = stats.unclaimed.iter().map(|(kind, name)| unclaimed(*kind, name, &registered));
         let unclaimed = sentences.collect();
-        Ok(RunError::Waiting { waits, unclaimed, history: report::table(&self.history(id)?) })
+        Ok(RunError::Waiting { waits, unclaimed, history: report::table(&self.history(id)?.into()) })
     }
 }
 

@@ -1,25 +1,17 @@
 //! Prints what there is to know of an instance that does not come to its end.
 
-use crate::emulator::engine::command::Stats;
+use crate::emulator::Emulator;
+use crate::emulator::engine::command::{Command, Reply, Stats};
+use crate::model::{History, InstanceId};
 use crate::report;
 use crate::view::{InstanceView, Standstill};
 use crate::wire::HistoryEvent;
+use prost::Message as _;
 
-/// What an instance waits for by its history, who is connected and which names no worker takes, and the history as a
-/// table.
-///
-/// `stats` are the hub's; without them only the history is told.
-pub fn explain(history: &[HistoryEvent], stats: Option<&Stats>) -> String {
-    format!("{}{}", Standstill::of(&InstanceView::of(history), stats), report::table(history))
-}
-
-/// As [`explain`], for an instance of a hub in this process.
-#[cfg(feature = "emulator")]
-pub async fn explain_in(hub: &crate::emulator::dispatch::Handle, id: &str) -> String {
-    use crate::emulator::engine::command::{Command, Reply};
-    use crate::model::InstanceId;
-    use prost::Message as _;
-
+/// What an instance of a hub in this process waits for, who is connected and which names no worker takes, and its
+/// history as a table.
+pub async fn explain(emulator: &Emulator, hub: &str, id: &str) -> String {
+    let Some(hub) = emulator.hub(hub) else { return format!("there is no task hub '{hub}'") };
     let stats = match hub.ask(Command::Stats).await {
         Ok(Reply::Stats(stats)) => Some(stats),
         Ok(_) | Err(_) => None,
@@ -31,7 +23,12 @@ pub async fn explain_in(hub: &crate::emulator::dispatch::Handle, id: &str) -> St
         }
         Ok(_) | Err(_) => Vec::new(),
     };
-    format!("instance '{id}': {}", explain(&history, stats.as_deref()))
+    format!("instance '{id}': {}", explained(&history.into(), stats.as_deref()))
+}
+
+/// `stats` are the hub's; without them only the history is told.
+fn explained(history: &History, stats: Option<&Stats>) -> String {
+    format!("{}{}", Standstill::of(&InstanceView::of(history.as_ref()), stats), report::table(history))
 }
 
 #[cfg(test)]
@@ -61,12 +58,12 @@ mod tests {
             unclaimed: vec![(WorkKind::Activity, "squared".into())],
             ..Stats::default()
         };
-        let text = explain(&history, Some(&stats));
+        let text = explained(&history.to_vec().into(), Some(&stats));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "it waits for squared #1");
         assert_eq!(lines[1], "no worker has registered the activity \"squared\"; did you mean \"square\"?");
         assert_eq!(lines[2], "w-1 holds 1 turns, 0 activities, 0 batches; it takes square");
         assert_eq!(lines.len(), 7);
-        assert!(explain(&[], None).starts_with("nothing has happened yet"));
+        assert!(explained(&History::default(), None).starts_with("nothing has happened yet"));
     }
 }

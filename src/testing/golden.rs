@@ -3,8 +3,8 @@
 //! With `GOLDEN=write` in the environment every comparison writes its file instead; what changed then shows in the
 //! diff of the repository.
 
+use crate::model::History;
 use crate::report;
-use crate::wire::HistoryEvent;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +59,7 @@ impl std::error::Error for Differs {
 /// # Errors
 ///
 /// [`Differs`] shows the first difference, or says that there is no file yet.
-pub fn history(file: impl AsRef<Path>, history: &[HistoryEvent]) -> Result<(), Differs> {
+pub fn history(file: impl AsRef<Path>, history: &History) -> Result<(), Differs> {
     text(file, &report::normal(history))
 }
 

@@ -3,7 +3,7 @@
 use super::drive::Drive;
 use super::run_error::RunError;
 use super::scenario::{Faults, Scenario, ScriptStep};
-use crate::model::Status;
+use crate::model::{History, Status};
 use crate::sdk::registry::ActivityRunner;
 use crate::sdk::{Activity, DurableError, EventKey, FailureDetails, Orchestrator, Registry, TaskError};
 use crate::wire;
@@ -51,7 +51,7 @@ pub struct Outcome<O, E> {
     /// How many turns of all orchestrations there were.
     pub turns: usize,
     /// Its history.
-    pub history: Vec<wire::HistoryEvent>,
+    pub history: History,
     /// Its custom status.
     pub custom_status: Option<String>,
 }
@@ -174,7 +174,7 @@ impl TestHub {
             status: Status::from_wire(ended.state.orchestration_status()).unwrap_or(Status::Running),
             elapsed: ended.elapsed,
             turns: ended.turns,
-            history: ended.history,
+            history: ended.history.into(),
             custom_status: ended.state.custom_status,
         })
     }

@@ -1,6 +1,6 @@
 //! Runs today's code against yesterday's histories, and says where it would go another way.
 
-use crate::model::{Status, Timestamp, event};
+use crate::model::{History, Status, Timestamp, event};
 use crate::report::{self, NotHistory};
 use crate::sdk::{Registry, run_turn};
 use crate::wire::{
@@ -83,7 +83,8 @@ impl Replayer {
     /// # Errors
     ///
     /// [`Diverged`] says what the code does otherwise, and where in the source.
-    pub fn replay(&self, history: &[HistoryEvent]) -> Result<(), Diverged> {
+    pub fn replay(&self, history: &History) -> Result<(), Diverged> {
+        let history: &[HistoryEvent] = history.as_ref();
         let started = history.iter().find_map(|event| match &event.event_type {
             Some(EventType::ExecutionStarted(started)) => Some(started),
             Some(_) | None => None,
@@ -268,7 +269,7 @@ mod tests {
     {
         let registry =
             Registry::new().orchestration_named("both", None, code).activity(first).activity(second);
-        Replayer::new(registry).replay(&history(turns))
+        Replayer::new(registry).replay(&history(turns).into())
     }
 
     #[test]
@@ -305,13 +306,13 @@ mod tests {
 
     #[test]
     fn what_is_not_registered_is_said_and_a_folder_is_followed_whole() {
-        let unregistered = Replayer::new(Registry::new()).replay(&history(1)).unwrap_err().to_string();
+        let unregistered = Replayer::new(Registry::new()).replay(&history(1).into()).unwrap_err().to_string();
         assert!(unregistered.contains("OrchestratorTaskNotFound"), "{unregistered}");
 
         let folder = tempfile::tempdir().unwrap();
         for turns in 1..=3 {
             let file = folder.path().join(format!("{turns}.json"));
-            std::fs::write(file, report::json(&history(turns))).unwrap();
+            std::fs::write(file, report::json(&history(turns).into())).unwrap();
         }
         std::fs::write(folder.path().join("README.md"), "no history").unwrap();
         let registry = Registry::new().orchestration(both).activity(first).activity(second);

@@ -26,7 +26,7 @@ const SHARED: &[(&str, usize, &str)] = &[
     ("Failure", 3, TO_DIVIDE),
     ("Found", 2, TO_DIVIDE),
     ("Handle", 2, TO_DIVIDE),
-    ("History", 2, TO_DIVIDE),
+    ("History", 3, TO_DIVIDE),
     ("Instance", 2, TO_DIVIDE),
     ("Item", 2, TO_DIVIDE),
     ("KeepAlive", 2, TO_DIVIDE),

@@ -1,5 +1,6 @@
 //! Looks at histories: the golden one, and the facts that a golden one cannot say.
 
+use taskhub::model::History;
 use taskhub::testing::golden;
 use taskhub::wire::{HistoryEvent, history_event::EventType};
 
@@ -28,7 +29,7 @@ fn schedules(event: &HistoryEvent) -> bool {
 
 /// Compares with the golden file; `GOLDEN=write` writes it anew.
 #[track_caller]
-pub(crate) fn is_golden(name: &str, history: &[HistoryEvent]) {
+pub(crate) fn is_golden(name: &str, history: &History) {
     let file = std::path::Path::new("tests/fixtures").join(name);
     golden::history(file, history).unwrap_or_else(|differs| panic!("{differs}"));
 }
@@ -39,7 +40,8 @@ pub(crate) fn is_golden(name: &str, history: &[HistoryEvent]) {
 /// An event's moment is the one it came at, and it may have waited for its turn: so turns begin one after another, and
 /// what is completed came one after another, each in the order of the history; the two are not compared.
 #[track_caller]
-pub(crate) fn is_sound(history: &[HistoryEvent]) {
+pub(crate) fn is_sound(history: &History) {
+    let history: &[HistoryEvent] = history.as_ref();
     let mut open = Vec::new();
     let mut last = -1;
     let (mut turn, mut arrival) = ((0, 0), (0, 0));
@@ -68,7 +70,8 @@ pub(crate) fn is_sound(history: &[HistoryEvent]) {
 
 /// Whether this many activities of that name, and no others, were scheduled, and each completed.
 #[track_caller]
-pub(crate) fn runs_each_once(history: &[HistoryEvent], name: &str, width: usize) {
+pub(crate) fn runs_each_once(history: &History, name: &str, width: usize) {
+    let history: &[HistoryEvent] = history.as_ref();
     let (mut scheduled, mut completed) = (Vec::new(), Vec::new());
     for event in history {
         match &event.event_type {
@@ -86,15 +89,17 @@ pub(crate) fn runs_each_once(history: &[HistoryEvent], name: &str, width: usize)
 
 /// Whether an event came, and the timer it raced against never fired.
 #[track_caller]
-pub(crate) fn is_won_by_an_event(history: &[HistoryEvent]) {
+pub(crate) fn is_won_by_an_event(history: &History) {
     is_sound(history);
+    let history: &[HistoryEvent] = history.as_ref();
     assert_eq!(race(history), (1, 1, 0));
 }
 
 /// Whether the timer fired, and no event came.
 #[track_caller]
-pub(crate) fn is_won_by_a_timer(history: &[HistoryEvent]) {
+pub(crate) fn is_won_by_a_timer(history: &History) {
     is_sound(history);
+    let history: &[HistoryEvent] = history.as_ref();
     assert_eq!(race(history), (0, 1, 1));
 }
 
@@ -114,7 +119,8 @@ fn race(history: &[HistoryEvent]) -> (usize, usize, usize) {
 
 /// Whether all of a run of activities are scheduled before the first of them completes.
 #[track_caller]
-pub(crate) fn fans_out(history: &[HistoryEvent], name: &str, width: usize) {
+pub(crate) fn fans_out(history: &History, name: &str, width: usize) {
+    let history: &[HistoryEvent] = history.as_ref();
     let mut scheduled = Vec::new();
     for event in history {
         match &event.event_type {

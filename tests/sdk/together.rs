@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use taskhub::emulator::Emulator;
-use taskhub::model::{Kind, Status};
+use taskhub::model::{Event, History, Kind, Status};
 use taskhub::sdk::{
     ActivityContext, Client, ClientError, DurableError, EventKey, Failure, OrchestrationContext, Purge,
     Query, Registry, Reuse, RunningWorker, TaskError, Worker,
 };
-use taskhub::wire::{HistoryEvent, history_event::EventType};
 use tokio::sync::Notify;
 
 /// Long enough for a busy machine; nothing waits for it unless something is wrong.
@@ -68,18 +67,18 @@ fn sum_of_squares(n: u32) -> u32 {
     (1..=n).map(|i| i * i).sum()
 }
 
-fn kinds(history: &[HistoryEvent]) -> Vec<Kind> {
-    history.iter().filter_map(|event| event.event_type.as_ref()).map(Kind::of).collect()
+fn kinds(history: &History) -> Vec<Kind> {
+    history.iter().filter_map(Event::kind).collect()
 }
 
 /// Every activity is scheduled once and completed once, by its own id.
 #[track_caller]
-fn is_without_duplicates(history: &[HistoryEvent], activities: usize) {
+fn is_without_duplicates(history: &History, activities: usize) {
     let (mut scheduled, mut completed) = (Vec::new(), Vec::new());
-    for event in history {
-        match event.event_type.as_ref() {
-            Some(EventType::TaskScheduled(_)) => scheduled.push(event.event_id),
-            Some(EventType::TaskCompleted(task)) => completed.push(task.task_scheduled_id),
+    for event in history.iter() {
+        match event.kind() {
+            Some(Kind::TaskScheduled) => scheduled.push(event.id()),
+            Some(Kind::TaskCompleted) => completed.extend(event.answers()),
             _ => {}
         }
     }

@@ -133,7 +133,7 @@ async fn one(client: &Client, number: i64, entities: bool, told: &mut Told) {
     let ended = handle.ended().await.unwrap();
     let completed = ended.status() == Status::Completed;
     let history = handle.history().await.unwrap();
-    let seen = Seen::read(&history);
+    let seen = Seen::read(history.as_ref());
     told.instances += 1;
     told.signals += i64::try_from(seen.signals).unwrap();
     let mut wrong = seen.wrong(completed);

@@ -2,7 +2,7 @@
 
 use super::calls::Retry;
 use super::{Client, Error, Purged, Snapshot};
-use crate::model::InstanceId;
+use crate::model::{History, InstanceId};
 use crate::sdk::replay::{DurableError, EventKey};
 use crate::wire;
 use serde::Serialize;
@@ -371,12 +371,12 @@ impl<O, E> Handle<O, E> {
         self.client.purge_one(self.id(), true).await
     }
 
-    /// What happened in its current execution, in order; nothing when there is no such instance.
+    /// What happened in its current execution, in order; empty when there is no such instance.
     ///
     /// # Errors
     ///
     /// When the scheduler is out of reach or refuses.
-    pub async fn history(&self) -> Result<Vec<wire::HistoryEvent>, Error> {
+    pub async fn history(&self) -> Result<History, Error> {
         self.client.history(self.id()).await
     }
 

@@ -2,15 +2,16 @@
 
 use super::calls::Retry;
 use super::{Client, Error};
+use crate::model::History;
 use crate::wire;
 
 impl Client {
-    /// What happened in an instance's current execution, in order; nothing when there is no such instance.
+    /// What happened in an instance's current execution, in order; empty when there is no such instance.
     ///
     /// # Errors
     ///
     /// When the scheduler is out of reach or refuses.
-    pub async fn history(&self, id: impl AsRef<str>) -> Result<Vec<wire::HistoryEvent>, Error> {
+    pub async fn history(&self, id: impl AsRef<str>) -> Result<History, Error> {
         let id = id.as_ref();
         let request = wire::StreamInstanceHistoryRequest { instance_id: id.to_owned(), ..Default::default() };
         let mut chunks = self
@@ -23,12 +24,12 @@ impl Client {
         loop {
             match chunks.message().await {
                 Ok(Some(chunk)) => events.extend(chunk.events),
-                Ok(None) => return Ok(events),
+                Ok(None) => return Ok(events.into()),
                 Err(status) => {
                     let error = Error::from_status(&status, self.target(), id);
                     // Some schedulers say so, some send nothing.
                     let missing = events.is_empty() && matches!(error, Error::NotFound { .. });
-                    return if missing { Ok(events) } else { Err(error) };
+                    return if missing { Ok(History::default()) } else { Err(error) };
                 }
             }
         }
