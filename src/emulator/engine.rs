@@ -1,6 +1,6 @@
 //! Decides what happens in one hub: commands in, records and effects out.
 //!
-//! Pure: no clock, no randomness but the seed it is given, no IO, no `async`. Whoever owns an [`Engine`] feeds it
+//! Pure: no clock, no randomness but the seed it is given, no IO, no `async`. The owner of an [`Engine`] feeds it
 //! commands with [`Engine::handle`], lets it hand out work with [`Engine::settle`], stores what
 //! [`Engine::take_records`] gives, and only then does what [`Engine::take_effects`] says.
 //!
@@ -19,39 +19,36 @@ pub mod entity;
 pub mod notice;
 pub mod record;
 mod state;
+mod volatile;
 
 #[cfg(test)]
 mod tests;
 
 use crate::model::{InstanceId, Timestamp};
 use command::{Command, Effect, Refusal, Reply, StreamId};
-use decide::ids::Ids;
+use decide::Decider;
 pub(in crate::emulator) use decide::limit;
-use decide::outbox::Outgoing;
+use deliver::departure::Departure;
 use deliver::gather::Gathering;
-use deliver::hand_out::Departure;
 pub use deliver::lease::LeaseTimes;
 use deliver::lease::Leases;
-use deliver::streams::{Bounds, Streams};
+use deliver::observe;
+use deliver::streams::{StreamBounds, Streams};
 use deliver::suspects::Suspects;
 use deliver::unclaimed::Unclaimed;
 use deliver::waiters::Waiters;
 use deliver::worklist::{Work, Worklist};
-use entity::Entities;
-use notice::{Listening, Notice};
 use record::Record;
-use state::index::Index;
-use state::instance::Instance;
-use state::timers::Timers;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use volatile::LeaseId;
 
 /// What a hub is told when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where every minted id comes from. Two lives of a hub need two seeds.
     pub seed: u128,
-    /// How long the work of a stream that has ended waits before somebody else gets it.
+    /// How long the work of a stream that has ended waits before another worker gets it.
     pub grace: Duration,
     /// How many bytes of new events one turn holds, one event at the least; the others wait for the next turn. Where the
     /// past and they have more, a worker that can is told to fetch the past by `StreamInstanceHistory`.
@@ -111,26 +108,23 @@ impl Default for Config {
     }
 }
 
-/// A hub's whole state.
+/// A hub: what is durable of it, and who gets what of it.
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
-    ids: Ids,
-    // Durable: changed by records alone.
-    instances: Instances,
-    entities: Entities,
-    timers: Timers,
-    index: Index,
-    /// About how many bytes the instances take (`size`).
-    bytes: usize,
-    // Gone with the process.
+    /// The state, which only records change, and what decisions about it have left to do.
+    decider: Decider,
+    /// What must be stored before the effects are performed.
+    records: Vec<Record>,
+    effects: Vec<Effect>,
+    // Delivery's, from here on: gone with the process.
     work: Worklist,
     streams: Streams,
     leases: Leases,
-    /// Leases whose stream has ended, by their work: the next to get it puts an end to them.
-    orphans: BTreeMap<Work, deliver::lease::LeaseId>,
+    /// Leases whose stream has ended, by their work: the next worker to get it puts an end to them.
+    orphans: BTreeMap<Work, LeaseId>,
     /// What streams held whose workers have cancelled them and still complete it.
-    draining: BTreeMap<StreamId, Vec<deliver::lease::LeaseId>>,
+    draining: BTreeMap<StreamId, Vec<LeaseId>>,
     /// Streams that get no more because their workers do not read, and when each is given up.
     stalled: BTreeMap<StreamId, Timestamp>,
     suspects: Suspects,
@@ -140,34 +134,22 @@ pub struct Engine {
     waiters: Waiters,
     /// How often the batch of an entity was given back since one was answered.
     batches_given_back: BTreeMap<InstanceId, u32>,
-    requests: decide::repeat::Requests,
-    outbox: VecDeque<Outgoing>,
-    records: Vec<Record>,
-    effects: Vec<Effect>,
-    listening: Listening,
-    notices: Vec<Notice>,
     /// The last work item of each stream; kept only while warnings are listened to.
-    last_sent: BTreeMap<command::StreamId, deliver::observe::Sent>,
+    last_sent: BTreeMap<StreamId, observe::Sent>,
     unclaimed: Unclaimed,
 }
-
-#[expect(clippy::disallowed_types, reason = "looked up by id; whatever lists instances asks the index")]
-type Instances = std::collections::HashMap<InstanceId, Instance>;
 
 impl Engine {
     /// An empty hub.
     pub fn new(config: Config) -> Self {
-        let ids = Ids::new(config.seed);
+        let decider = Decider::new(config.seed, config.max_payload);
         Self {
-            leases: Leases::new(ids.life(), config.leases),
-            streams: Streams::new(Bounds { items: config.unstated_limit, backlog: config.backlog }),
-            ids,
+            leases: Leases::new(decider.life(), config.leases),
+            streams: Streams::new(StreamBounds { items: config.unstated_limit, backlog: config.backlog }),
             config,
-            instances: Instances::default(),
-            entities: Entities::default(),
-            timers: Timers::default(),
-            index: Index::default(),
-            bytes: 0,
+            decider,
+            records: Vec::new(),
+            effects: Vec::new(),
             work: Worklist::default(),
             orphans: BTreeMap::new(),
             draining: BTreeMap::new(),
@@ -177,12 +159,6 @@ impl Engine {
             gathering: Gathering::default(),
             waiters: Waiters::default(),
             batches_given_back: BTreeMap::new(),
-            requests: decide::repeat::Requests::default(),
-            outbox: VecDeque::new(),
-            records: Vec::new(),
-            effects: Vec::new(),
-            listening: Listening::Off,
-            notices: Vec::new(),
             last_sent: BTreeMap::new(),
             unclaimed: Unclaimed::default(),
         }
@@ -192,10 +168,7 @@ impl Engine {
     /// waiters are gone.
     pub fn rebuild(config: Config, records: impl IntoIterator<Item = Record>, now: Timestamp) -> Self {
         let mut engine = Self::new(config);
-        for record in records {
-            engine.apply(&record);
-        }
-        engine.effects.clear();
+        engine.decider.replay(records);
         engine.make_ready(now);
         engine
     }
@@ -213,48 +186,52 @@ impl Engine {
     }
 
     fn decide(&mut self, command: Command, now: Timestamp) -> Result<Reply, Refusal> {
+        let decider = &mut self.decider;
         match command {
-            Command::Start { id, request } => self.start(id, *request, now),
-            Command::Get { id, payloads } => Ok(self.get(&id, payloads)),
+            // What clients ask for is decided on the state alone.
+            Command::Start { id, request } => decider.start(id, *request, now),
+            Command::Get { id, payloads } => Ok(decider.get(&id, payloads)),
+            Command::Raise { id, name, input } => decider.raise(&id, name, input, now),
+            Command::Terminate { id, output, recursive } => decider.terminate(&id, output, recursive, now),
+            Command::ForceTerminate { ids, output, recursive } => {
+                Ok(decider.force_terminate(ids, output.as_ref(), recursive, now))
+            }
+            Command::Suspend { id, reason } => decider.suspend(&id, reason, now),
+            Command::Resume { id, reason } => decider.resume(&id, reason, now),
+            Command::Rewind { id, reason } => decider.rewind(&id, reason, now),
+            Command::Restart { id, new_id } => decider.restart(&id, new_id, now),
+            Command::Query(query) => decider.query(&query),
+            Command::ListIds(list) => decider.list_ids(&list),
+            Command::Purge { target, recursive } => decider.purge(target, recursive, now),
+            Command::History { id, execution, in_flight: _ } => {
+                Ok(decider.read_history(&id, execution.as_deref()))
+            }
+            Command::HistoryPage(page) => decider.read_history_page(page),
+            Command::SignalEntity { id, operation, input, request_id, at } => {
+                Ok(decider.signal_entity(&id, operation, input, request_id, at, now))
+            }
+            Command::GetEntity { id, state } => Ok(decider.get_entity(&id, state)),
+            Command::QueryEntities(query) => decider.query_entities(&query),
+            // What calls and workers want of delivery.
             Command::Wait { waiter, id, until, payloads } => self.wait(waiter, &id, until, payloads),
             Command::Forget { waiter } => {
                 self.waiters.forget(waiter);
                 Ok(Reply::Done)
             }
-            Command::Raise { id, name, input } => self.raise(&id, name, input, now),
-            Command::Terminate { id, output, recursive } => self.terminate(&id, output, recursive, now),
-            Command::ForceTerminate { ids, output, recursive } => {
-                Ok(self.force_terminate(ids, output.as_ref(), recursive, now))
-            }
-            Command::Suspend { id, reason } => self.suspend(&id, reason, now),
-            Command::Resume { id, reason } => self.resume(&id, reason, now),
-            Command::Rewind { id, reason } => self.rewind(&id, reason, now),
-            Command::Restart { id, new_id } => self.restart(&id, new_id, now),
-            Command::Query(query) => self.query(&query),
-            Command::ListIds(list) => self.list_ids(&list),
-            Command::Purge { target, recursive } => self.purge(target, recursive, now),
-            Command::History { id, execution, in_flight } => {
-                Ok(self.read_history(&id, execution.as_deref(), in_flight))
-            }
-            Command::HistoryPage(page) => self.read_history_page(page),
-            Command::SignalEntity { id, operation, input, request_id, at } => {
-                Ok(self.signal_entity(&id, operation, input, request_id, at, now))
-            }
-            Command::GetEntity { id, state } => Ok(self.get_entity(&id, state)),
-            Command::QueryEntities(query) => self.query_entities(&query),
             Command::OpenStream { stream, offer } => Ok(self.open_stream(stream, *offer)),
             Command::CloseStream { stream } => Ok(self.close_stream(stream, Departure::Orderly, now)),
             Command::LoseStream { stream } => Ok(self.close_stream(stream, Departure::Lost, now)),
             Command::CancelStream { stream } => Ok(self.close_stream(stream, Departure::Cancelled, now)),
             Command::Drained { stream, bytes } => Ok(self.drained(stream, bytes, now)),
+            Command::Abandon { kind, token } => self.abandon(kind, &token, now),
+            Command::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
+            // A worker's answer: delivery finds what it is about, and has it decided.
             Command::CompleteTurn(answer) => self.complete_turn(*answer, now),
             Command::CompleteActivity(answer) => self.complete_activity(*answer, now),
             Command::CompleteBatch(answer) => self.complete_batch(*answer, now),
             Command::FailWork { kind, token, instance, task, why } => {
                 self.fail_work(kind, token, instance, task, why, now)
             }
-            Command::Abandon { kind, token } => self.abandon(kind, &token, now),
-            Command::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
         }
     }
 
@@ -268,19 +245,9 @@ impl Engine {
         std::mem::take(&mut self.effects)
     }
 
-    /// The earliest moment at which [`Engine::settle`] has something to do by itself.
-    pub fn next_due(&self) -> Option<Timestamp> {
-        let due = [
-            self.timers.next_due(self.config.timer_lag),
-            self.work.next_due(),
-            self.entities.next_due(),
-            self.unclaimed.next_look(),
-            self.next_expiry(),
-            self.suspects.next_due(),
-            self.unattended.first().map(|(due, _)| *due),
-            self.gathering.next_due(),
-        ];
-        due.into_iter().flatten().min()
+    /// About how many bytes instances and entities take.
+    pub fn bytes(&self) -> usize {
+        self.decider.state.bytes()
     }
 
     /// How many work items are handed out and not answered.
@@ -297,6 +264,11 @@ impl Engine {
             self.hand_suspect(now);
         }
         if self.release_if_idle(now) {
+            self.hand_out(now);
+        }
+        while !self.decider.has_carried() {
+            // What could not be handed out has failed, and others are to hear of it.
+            self.carry(now);
             self.hand_out(now);
         }
         self.look_for_unclaimed(now);

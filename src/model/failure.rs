@@ -2,6 +2,9 @@
 
 use crate::wire::TaskFailureDetails;
 
+/// The error type of what fails because a worker's answer made no sense.
+pub(crate) const INVALID_RESPONSE: &str = "InvalidWorkerResponse";
+
 /// Failure details with a type and a message and nothing else.
 pub fn details(error_type: &str, message: impl Into<String>) -> TaskFailureDetails {
     TaskFailureDetails {

@@ -1,11 +1,17 @@
-//! Names everything that can be asked of a hub, and everything it can answer.
+//! Names everything that can be asked of a hub.
 
-use crate::model::{InstanceId, InvalidId, Status, Statuses, Timestamp};
+mod refusal;
+mod reply;
+mod size;
+
+pub use refusal::Refusal;
+pub use reply::{Effect, Reply, Stats, WorkerStats};
+pub(crate) use size::PAGE_BYTES;
+
+use crate::model::{InstanceId, Statuses, Timestamp};
 use crate::wire;
-use bytes::Bytes;
-use std::sync::Arc;
 
-/// What somebody asks of one hub. Parsed at the door: ids and ranges are valid, payloads are as they came.
+/// What a client, a worker or the hub's task asks of one hub. Parsed at the door: ids and ranges are valid, payloads are as they came.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Create an instance (`StartInstance`). Answered with [`Reply::Started`].
@@ -145,7 +151,7 @@ pub enum Command {
         /// What the worker takes.
         offer: Box<Offer>,
     },
-    /// A stream has ended, whoever ended it: what it holds goes back. Answered with [`Reply::Done`], always.
+    /// A stream has ended, by its worker or by the hub: what it holds goes back. Answered with [`Reply::Done`], always.
     CloseStream {
         /// Which stream.
         stream: StreamId,
@@ -199,91 +205,6 @@ pub enum Command {
     },
     /// What the hub holds and who is connected. Answered with [`Reply::Stats`].
     Stats,
-}
-
-/// What the engine answers at once.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reply {
-    /// Done, and nothing to say.
-    Done,
-    /// The instance that was created.
-    Started(InstanceId),
-    /// The instance, or that there is none.
-    State(Option<Arc<wire::OrchestrationState>>),
-    /// Not yet: the answer comes as [`Effect::Answer`].
-    Waiting,
-    /// Those that could not be ended: entities, ids without an instance, and instances that have ended.
-    Unterminated(Vec<InstanceId>),
-    /// A page of instances.
-    States {
-        /// The instances.
-        states: Vec<wire::OrchestrationState>,
-        /// Where the next page begins; `None` on the last page.
-        next: Option<String>,
-    },
-    /// A page of ids.
-    Ids {
-        /// The ids.
-        ids: Vec<String>,
-        /// Where the next page begins; `None` on the last page.
-        next: Option<String>,
-    },
-    /// How much was deleted.
-    Purged {
-        /// How many instances and entities.
-        deleted: usize,
-        /// Whether the `at_most` of a filter purge stopped it; ask again to go on.
-        more: bool,
-    },
-    /// History, as encoded events (`wire::HistoryEvent`, without framing), in order.
-    History(Vec<Bytes>),
-    /// A part of a history.
-    HistoryPage {
-        /// Encoded events, in order.
-        events: Vec<Bytes>,
-        /// What to ask for next; `None` after the last part.
-        next: Option<HistoryPage>,
-    },
-    /// The entity, or that there is none.
-    Entity(Option<Box<wire::EntityMetadata>>),
-    /// A page of entities.
-    Entities {
-        /// The entities.
-        entities: Vec<wire::EntityMetadata>,
-        /// Where the next page begins; `None` on the last page.
-        next: Option<String>,
-    },
-    /// What the hub holds.
-    Stats(Box<Stats>),
-}
-
-/// What to do once the records are stored.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Hand work to a stream.
-    Deliver {
-        /// Which stream.
-        stream: StreamId,
-        /// An encoded `wire::WorkItem`.
-        item: Bytes,
-    },
-    /// Say with [`Command::Drained`] what the worker has taken from its stream, now or as soon as it takes something.
-    Report {
-        /// Which stream.
-        stream: StreamId,
-    },
-    /// End a stream whose worker does not read it: it is closed here already.
-    End {
-        /// Which stream.
-        stream: StreamId,
-    },
-    /// Answer somebody who waits.
-    Answer {
-        /// Who.
-        waiter: WaiterId,
-        /// The state waited for, or why there will be none.
-        answer: Result<Arc<wire::OrchestrationState>, Refusal>,
-    },
 }
 
 /// One who waits for an instance.
@@ -447,127 +368,4 @@ pub enum PurgeTarget {
         /// How many instances this call may visit; the caller asks again while `more` is said.
         at_most: usize,
     },
-}
-
-/// What a hub holds, for dashboards, tests and the failure print.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Stats {
-    /// How many instances there are, by status, in the order of [`Status::ALL`].
-    pub instances: [usize; 7],
-    /// How many entities there are, stateless ones among them.
-    pub entities: usize,
-    /// Turns ready and not handed out.
-    pub ready_turns: usize,
-    /// Activities ready and not handed out.
-    pub ready_activities: usize,
-    /// Entity batches ready and not handed out.
-    pub ready_batches: usize,
-    /// Timers set and not due.
-    pub timers: usize,
-    /// Waiting clients.
-    pub waiters: usize,
-    /// About how many bytes instances and entities take: histories, inboxes, payloads and state.
-    pub bytes: usize,
-    /// Connected workers.
-    pub workers: Vec<WorkerStats>,
-    /// Names that are ready and that no connected worker takes.
-    pub unclaimed: Vec<(WorkKind, String)>,
-}
-
-/// One connected worker.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WorkerStats {
-    /// Its stream.
-    pub stream: StreamId,
-    /// What it takes.
-    pub offer: Offer,
-    /// Uncompleted turns, activities and entity batches it holds.
-    pub active: [usize; 3],
-}
-
-/// Why a command was turned down: the caller's doing, never ours.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No such instance in this hub.
-    #[error("no orchestration with instance id '{id}' exists")]
-    NoSuchInstance {
-        /// The id asked for.
-        id: InstanceId,
-    },
-    /// The id is taken, and the reuse policy does not allow to replace its holder.
-    #[error("an orchestration instance already exists with id '{id}' and status '{status}'")]
-    AlreadyExists {
-        /// The id.
-        id: InstanceId,
-        /// The status of its holder.
-        status: Status,
-    },
-    /// The reuse policy would replace running instances but not terminated ones (protocol/instances.md#reuse).
-    #[error(
-        "Invalid reusable statuses: cannot exclude 'Terminated' while also allowing reuse of running instances"
-    )]
-    ReusePolicy,
-    /// An id is not one.
-    #[error(transparent)]
-    Id(#[from] InvalidId),
-    /// A request, or a worker's answer, is not a legal one.
-    #[error("{what}")]
-    Invalid {
-        /// What is wrong and what to do.
-        what: String,
-    },
-    /// The instance's status forbids it.
-    #[error("orchestration '{id}' is {status}: {action} is not allowed; {hint}")]
-    WrongStatus {
-        /// The instance.
-        id: InstanceId,
-        /// Its status.
-        status: Status,
-        /// What was asked for, e.g. `rewind`.
-        action: &'static str,
-        /// What is possible instead.
-        hint: &'static str,
-    },
-    /// The completion token names no work item that is out.
-    #[error(
-        "Work item '{token}' not found: it was completed before, given back, or handed to another worker"
-    )]
-    NoSuchWorkItem {
-        /// The token.
-        token: String,
-    },
-    /// The instance was purged while somebody waited for it.
-    #[error("orchestration '{id}' was purged while it was waited for")]
-    Purged {
-        /// The instance.
-        id: InstanceId,
-    },
-    /// The stream was not read for too long.
-    #[error("the worker did not read its stream of work items for too long; connect again, and read it")]
-    NotRead,
-    /// The history that a client reads was replaced meanwhile: the instance began anew, was rewound or purged.
-    #[error("the history of '{id}' was replaced while it was read; read it again")]
-    HistoryReplaced {
-        /// The instance.
-        id: InstanceId,
-    },
-    /// The hubs hold as much as they may.
-    #[error(
-        "the emulator holds {held} bytes of instances and entities, and may hold {most}; purge what has ended, or allow it more (--max-state)"
-    )]
-    Full {
-        /// How many bytes they hold.
-        held: usize,
-        /// How many they may.
-        most: usize,
-    },
-    /// The hub has stopped because its store failed.
-    #[error("the task hub has stopped, and what was asked may not be done: {why}; start the emulator again")]
-    StoreFailed {
-        /// What the store says.
-        why: String,
-    },
-    /// The hub is shutting down.
-    #[error("the task hub is shutting down")]
-    ShuttingDown,
 }

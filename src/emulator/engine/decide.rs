@@ -1,22 +1,114 @@
 //! Decides what a command means: reads the state, and says what is to be recorded and what is refused.
+//!
+//! A decision changes what is durable through [`Decider::put`] alone, and knows nothing of workers and waiters: what a
+//! record means for them is found out from the record (`deliver/follow`).
 
-pub(crate) mod actions;
-pub(crate) mod activity;
-pub(crate) mod child;
-pub(crate) mod complete;
-pub(crate) mod continue_as_new;
-pub(crate) mod end;
-pub(crate) mod entities;
-pub(crate) mod ids;
+mod actions;
+mod activity;
+mod child;
+mod continue_as_new;
+mod end;
+mod entities;
+mod ids;
 pub(in crate::emulator) mod limit;
+mod lost;
 pub(crate) mod malformed;
-pub(crate) mod outbox;
-pub(crate) mod purge;
-pub(crate) mod query;
-pub(crate) mod repeat;
-pub(crate) mod restart;
-pub(crate) mod rewind;
-pub(crate) mod signal;
-pub(crate) mod start;
+pub(crate) mod open_turn;
+mod outbox;
+mod purge;
+mod query;
+mod repeat;
+mod restart;
+mod rewind;
+mod signal;
+mod start;
+pub(crate) mod terminate;
+mod timers;
 pub(crate) mod too_large;
-pub(crate) mod unattended;
+mod turn;
+
+use super::notice::Notices;
+use super::record::Record;
+use super::state::HubState;
+use crate::model::InstanceId;
+use ids::Ids;
+use limit::Limit;
+use outbox::Outgoing;
+use repeat::Requests;
+use std::collections::VecDeque;
+
+/// The state of a hub, and what decisions about it have left to do.
+#[derive(Debug)]
+pub(crate) struct Decider {
+    pub(crate) state: HubState,
+    pub(crate) notices: Notices,
+    ids: Ids,
+    limit: Limit,
+    requests: Requests,
+    /// What instances send each other, to be carried.
+    outbox: VecDeque<Outgoing>,
+    /// Records that are applied, and that delivery has not followed yet.
+    fresh: Vec<Record>,
+    /// Entities of which a batch can be run now.
+    ready: VecDeque<InstanceId>,
+    /// Entities whose batch waited to be handed out and is not wanted any more.
+    unwanted: VecDeque<InstanceId>,
+}
+
+impl Decider {
+    pub(crate) fn new(seed: u128, max_payload: Option<usize>) -> Self {
+        Self {
+            state: HubState::default(),
+            notices: Notices::default(),
+            ids: Ids::new(seed),
+            limit: Limit(max_payload),
+            requests: Requests::default(),
+            outbox: VecDeque::new(),
+            fresh: Vec::new(),
+            ready: VecDeque::new(),
+            unwanted: VecDeque::new(),
+        }
+    }
+
+    /// What tells this hub's completion tokens from those of another life of it.
+    pub(crate) fn life(&self) -> String {
+        self.ids.life()
+    }
+
+    /// Makes a change, and keeps its record.
+    fn put(&mut self, record: Record) {
+        self.state.apply(&record);
+        self.fresh.push(record);
+    }
+
+    /// Makes changes again that were recorded in another life of the hub.
+    pub(crate) fn replay(&mut self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            self.state.apply(&record);
+            // Nothing has a place in delivery yet.
+            while self.state.take_dropped().is_some() {}
+        }
+    }
+
+    /// The records that delivery has not followed yet.
+    pub(crate) fn take_fresh(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Gives the room back that [`Decider::take_fresh`] took, to be used again.
+    pub(crate) fn reuse(&mut self, room: Vec<Record>) {
+        if self.fresh.is_empty() {
+            self.fresh = room;
+        }
+    }
+
+    /// An entity of which a batch can be run now; it is to be handed out once.
+    pub(crate) fn take_ready(&mut self) -> Option<InstanceId> {
+        self.ready.pop_front()
+    }
+
+    /// An entity whose batch waited and is not wanted any more.
+    pub(crate) fn take_unwanted(&mut self) -> Option<InstanceId> {
+        self.unwanted.pop_front()
+    }
+}

@@ -1,21 +1,24 @@
 //! Keeps one entity: its state, its lock, and the queue of what others want of it.
 //!
 //! The queue is strict: first come, first served, and at most one batch of operations is out at a time. A lock request
-//! that reaches the head is granted; from then on only its holder is served, through a lane of its own, and everybody
-//! else waits in the queue. Unlocking puts what is left in the lane before the queue, so that what was sent inside a
-//! critical section runs before anybody else comes in (protocol/entities.md#locks).
+//! that reaches the head is granted; from then on only its holder is served, through a queue of its own, and all
+//! others wait in the queue. Unlocking puts what is left in the lane before the queue, so that what was sent inside a
+//! critical section runs before any other operation (protocol/entities.md#locks).
 //!
 //! An entity never touches anything but itself. [`Entities`] carries what it says to others.
 
 mod batch;
 mod change;
+mod decision;
 mod entities;
+mod hand_out;
 mod message;
 mod query;
 
-pub use batch::{Batch, Completion, Skipped};
 pub use change::{Change, Changed};
-pub use entities::{Decision, Entities, Start};
+pub use decision::{Completion, Decision, EntityStart, Skipped};
+pub use entities::Entities;
+pub use hand_out::Batch;
 pub(in crate::emulator::engine) use message::check_lock_set;
 pub use message::{Caller, LockRequest, Operation};
 
@@ -31,13 +34,13 @@ pub struct Entity {
     state: Option<String>,
     modified: Timestamp,
     lock: Option<Lock>,
-    queue: VecDeque<Message>,
+    queue: VecDeque<QueuedMessage>,
     /// Signals for later: by moment, equal moments in the order they were sent.
     delayed: BTreeMap<(Timestamp, u64), Operation>,
     sent: u64,
     /// About how many bytes its state and its operations take.
     bytes: usize,
-    stage: Stage,
+    stage: BatchStage,
     /// The batches as a whole that failed since one ran.
     failed: Option<Failing>,
     /// How many operations the next batch may have, where one with more made too much.
@@ -60,21 +63,21 @@ struct Lock {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Message {
+enum QueuedMessage {
     Operation(Operation),
     Lock(LockRequest),
 }
 
 /// Where the entity's next batch is. Gone with the process: what was out is offered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum BatchStage {
     /// Nothing can be run.
     Idle,
     /// Something can be run, and has been said to be.
     Ready,
     /// The first `operations` that can be run are with a worker.
     Out { number: u64, operations: usize },
-    /// They were with a worker that is gone: they are ready, and until somebody else has them its answer counts.
+    /// They were with a worker that is gone: they are ready, and until another worker has them its answer counts.
     Lost { number: u64, operations: usize },
 }
 
@@ -96,7 +99,7 @@ impl Entity {
             delayed: BTreeMap::new(),
             sent: 0,
             bytes: 0,
-            stage: Stage::Idle,
+            stage: BatchStage::Idle,
             failed: None,
             at_most: None,
         }
@@ -120,7 +123,7 @@ impl Entity {
 
     /// How many operations wait, those that are out among them; signals for later are not.
     pub fn backlog(&self) -> usize {
-        let queued = self.queue.iter().filter(|m| matches!(m, Message::Operation(_))).count();
+        let queued = self.queue.iter().filter(|m| matches!(m, QueuedMessage::Operation(_))).count();
         queued + self.lock.as_ref().map_or(0, |lock| lock.lane.len())
     }
 
@@ -172,7 +175,7 @@ impl Entity {
             )
     }
 
-    /// Operations that can be run now, in order: the holder's alone while it is locked, otherwise everybody's up to
+    /// Operations that can be run now, in order: the holder's alone while it is locked, otherwise all up to
     /// the next lock request.
     fn eligible(&self) -> impl Iterator<Item = &Operation> {
         let (lane, queue) = match &self.lock {
@@ -180,19 +183,21 @@ impl Entity {
             None => (None, Some(&self.queue)),
         };
         let open = queue.into_iter().flatten().map_while(|message| match message {
-            Message::Operation(operation) => Some(operation),
-            Message::Lock(_) => None,
+            QueuedMessage::Operation(operation) => Some(operation),
+            QueuedMessage::Lock(_) => None,
         });
         lane.into_iter().flatten().chain(open)
     }
 
     fn next_step(&self) -> Step {
-        if self.lock.is_none() && matches!(self.queue.front(), Some(Message::Lock(_))) {
+        if self.lock.is_none() && matches!(self.queue.front(), Some(QueuedMessage::Lock(_))) {
             return Step::Grant;
         }
         match self.stage {
-            Stage::Idle if self.eligible().next().is_some() => Step::Offer,
-            Stage::Idle | Stage::Ready | Stage::Out { .. } | Stage::Lost { .. } => Step::Rest,
+            BatchStage::Idle if self.eligible().next().is_some() => Step::Offer,
+            BatchStage::Idle | BatchStage::Ready | BatchStage::Out { .. } | BatchStage::Lost { .. } => {
+                Step::Rest
+            }
         }
     }
 }

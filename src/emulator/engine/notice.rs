@@ -1,13 +1,11 @@
-//! Says what happened in a hub, for whoever keeps its log.
+//! Says what happened in a hub, for the log.
 //!
 //! The engine decides nothing by a [`Notice`] and stores none. It makes only those that are listened to: a hub whose
-//! log nobody reads pays nothing for it.
+//! log is not read pays nothing for it.
 
 use super::command::{StreamId, WorkKind};
 use crate::model::{InstanceId, Status};
 use std::time::Duration;
-
-pub use super::deliver::unclaimed::Nearest;
 
 /// From how many returns of a work item on there is a warning: one or two are made when a worker is stopped.
 pub const AGAIN: u32 = 3;
@@ -18,7 +16,7 @@ pub enum Listening {
     /// Nothing.
     #[default]
     Off,
-    /// What should not happen, and what somebody ought to mend.
+    /// What should not happen, and what the user ought to mend.
     Warnings,
     /// Instances and workers that come and go, too.
     Lives,
@@ -41,6 +39,17 @@ pub struct Item {
     pub stream: Option<StreamId>,
     /// Who that worker says it is.
     pub worker: Option<String>,
+}
+
+/// What a connected worker takes that is nearest to what waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nearest {
+    /// The same name in other upper and lower case.
+    Name(String),
+    /// The same version, written otherwise.
+    Version(String),
+    /// The same name, in these versions.
+    Versions(Vec<String>),
 }
 
 /// Something that happened in a hub.
@@ -104,7 +113,7 @@ pub enum Notice {
         /// How often that happened to it without an answer in between.
         times: u32,
     },
-    /// Something that should not happen, and that somebody ought to mend.
+    /// Something that should not happen, and that the user ought to mend.
     Warning(Warning),
 }
 
@@ -212,5 +221,39 @@ impl Notice {
             Self::HandedOut { .. } | Self::Answered { .. } | Self::GivenBack { .. } => Listening::Work,
             Self::Warning(_) => Listening::Warnings,
         }
+    }
+}
+
+/// What has happened, as far as it is listened to.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    listening: Listening,
+    kept: Vec<Notice>,
+}
+
+impl Notices {
+    pub(super) fn listen(&mut self, listening: Listening) {
+        self.listening = listening;
+    }
+
+    /// Whether what `needs` names is listened to.
+    pub(super) fn are_for(&self, needs: Listening) -> bool {
+        self.listening >= needs
+    }
+
+    /// Makes a notice where what `needs` names is listened to.
+    pub(super) fn note(&mut self, needs: Listening, notice: impl FnOnce() -> Notice) {
+        if self.are_for(needs) {
+            self.kept.push(notice());
+        }
+    }
+
+    /// Makes a warning where warnings are listened to.
+    pub(super) fn warn(&mut self, warning: impl FnOnce() -> Warning) {
+        self.note(Listening::Warnings, || Notice::Warning(warning()));
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.kept)
     }
 }

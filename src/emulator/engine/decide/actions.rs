@@ -1,9 +1,9 @@
 //! Reads the actions of a turn, in their order: what becomes history, what is scheduled, what goes out.
 
-use super::complete::Ending;
+use super::Decider;
+use super::open_turn::OpenTurn;
 use super::outbox::Outgoing;
-use crate::emulator::engine::Engine;
-use crate::emulator::engine::deliver::lease::Turn;
+use super::terminate::Ending;
 use crate::emulator::engine::entity::{Caller, LockRequest, Operation};
 use crate::emulator::engine::record::Scheduled;
 use crate::emulator::engine::state::history::encode;
@@ -16,16 +16,16 @@ use prost::Message as _;
 
 /// What the actions of a turn come to.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
-    pub(crate) events: Vec<Bytes>,
-    pub(crate) scheduled: Vec<Scheduled>,
-    pub(crate) outgoing: Vec<Outgoing>,
-    pub(crate) end: Option<Ending>,
+pub(super) struct TurnPlan {
+    pub(super) events: Vec<Bytes>,
+    pub(super) scheduled: Vec<Scheduled>,
+    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) end: Option<Ending>,
 }
 
-/// What of a turn's actions still has a meaning when it ends with continue-as-new: nobody is left to wait for
+/// What of a turn's actions still has a meaning when it ends with continue-as-new: no execution is left to wait for
 /// children and locks (protocol/turns.md#continue-as-new).
-pub(crate) fn outlives_execution(outgoing: &Outgoing) -> bool {
+pub(super) fn outlives_execution(outgoing: &Outgoing) -> bool {
     match outgoing {
         Outgoing::Child { .. } | Outgoing::Lock(_) => false,
         Outgoing::ChildEnded { .. }
@@ -39,65 +39,65 @@ pub(crate) fn outlives_execution(outgoing: &Outgoing) -> bool {
     }
 }
 
-impl Engine {
+impl Decider {
     /// Reads the actions of a turn. Nothing is changed yet but that ids are minted.
-    pub(crate) fn read_actions(
+    pub(super) fn read_actions(
         &mut self,
-        turn: &Turn,
+        turn: &OpenTurn,
         actions: Vec<wire::OrchestratorAction>,
         now: Timestamp,
-    ) -> Answer {
-        let mut answer = Answer::default();
-        answer.events.reserve(actions.len());
-        answer.scheduled.reserve(actions.len());
+    ) -> TurnPlan {
+        let mut plan = TurnPlan::default();
+        plan.events.reserve(actions.len());
+        plan.scheduled.reserve(actions.len());
         for wire::OrchestratorAction { id, orchestrator_action_type } in actions {
             let Some(action) = orchestrator_action_type else { continue };
             match action {
-                Action::ScheduleTask(task) => self.schedule(turn, id, task, now, &mut answer),
-                Action::CreateSubOrchestration(child) => self.plan_child(turn, id, child, now, &mut answer),
+                Action::ScheduleTask(task) => self.schedule(turn, id, task, now, &mut plan),
+                Action::CreateSubOrchestration(child) => self.plan_child(turn, id, child, now, &mut plan),
                 Action::CreateTimer(timer) => {
                     let Some(fire_at) = timer.fire_at else { continue };
-                    answer.events.push(encode(&event::timer_created(id, now, fire_at)));
-                    answer.scheduled.push(Scheduled::Timer { timer: id, fire_at });
+                    plan.events.push(encode(&event::timer_created(id, now, fire_at)));
+                    plan.scheduled.push(Scheduled::Timer { timer: id, fire_at });
                 }
                 Action::SendEvent(send) => {
-                    // A target that is missing or has ended drops it (protocol/turns.md#sent-events).
                     let Some(target) = send.instance else { continue };
+                    // A target that is missing or has ended drops it (protocol/turns.md#sent-events).
                     let to = InstanceId::unchecked(target.instance_id);
                     let record = event::event_sent(id, now, &to, send.name.clone(), send.data.clone());
-                    answer.events.push(encode(&record));
-                    answer.outgoing.push(Outgoing::Event { to, name: send.name, input: send.data });
+                    plan.events.push(encode(&record));
+                    plan.outgoing.push(Outgoing::Event { to, name: send.name, input: send.data });
                 }
-                Action::CompleteOrchestration(end) => answer.end(id, end),
-                Action::TerminateOrchestration(terminate) => answer.outgoing.push(Outgoing::Terminate {
+                Action::CompleteOrchestration(end) => plan.end(id, end),
+                Action::TerminateOrchestration(terminate) => plan.outgoing.push(Outgoing::Terminate {
                     id: InstanceId::unchecked(terminate.instance_id),
                     output: terminate.reason,
                     recursive: terminate.recurse,
                 }),
-                Action::SendEntityMessage(message) => entity_message(turn, id, message, now, &mut answer),
+                Action::SendEntityMessage(message) => entity_message(turn, id, message, now, &mut plan),
                 // Only the answer to a rewind has it, and that is read elsewhere; here it means nothing.
                 Action::RewindOrchestration(_) => {}
             }
         }
-        answer
+        plan
     }
 
     fn schedule(
         &self,
-        turn: &Turn,
+        turn: &OpenTurn,
         id: i32,
         task: wire::ScheduleTaskAction,
         now: Timestamp,
-        answer: &mut Answer,
+        plan: &mut TurnPlan,
     ) {
         let scheduled = event::task_scheduled(id, now, task);
-        answer.events.push(encode(&scheduled));
+        plan.events.push(encode(&scheduled));
         let Some(EventType::TaskScheduled(task)) = scheduled.event_type else { return };
         // For filters, an activity without a version has that of its orchestration; one whose version is said to be ""
         // has none (R47, R64).
-        let orchestration = self.instances.get(&turn.id);
+        let orchestration = self.state.instance(&turn.id);
         let version =
-            task.version.clone().or_else(|| orchestration.and_then(|of| of.started.version.clone()));
+            task.version.clone().or_else(|| orchestration.and_then(|of| of.started().version.clone()));
         let request = wire::ActivityRequest {
             name: task.name,
             version: task.version,
@@ -108,40 +108,31 @@ impl Engine {
             tags: task.tags,
         };
         let encoded = request.encode_to_vec().into();
-        answer.scheduled.push(Scheduled::Activity {
-            task: id,
-            name: request.name,
-            version,
-            request: encoded,
-        });
+        plan.scheduled.push(Scheduled::Activity { task: id, name: request.name, version, request: encoded });
     }
 }
 
-impl Answer {
-    /// Takes an ending. Of two the one that terminates counts, otherwise the one of the lowest id: Go's actions come in
-    /// no order (protocol/turns.md#completions; R90).
+impl TurnPlan {
+    /// Takes an ending, in addition to one that may be there.
     fn end(&mut self, action: i32, end: wire::CompleteOrchestrationAction) {
         let ending = match Status::from_wire(end.orchestration_status()) {
             None => Ending::Continue { action, next: Box::new(end) },
             Some(status) => Ending::End { action, status, output: end.result, failure: end.failure_details },
         };
-        let rank = |ending: &Ending| match ending {
-            Ending::End { status: Status::Terminated, .. } => (false, action),
-            Ending::End { action, .. } | Ending::Continue { action, .. } => (true, *action),
-        };
-        if self.end.as_ref().is_none_or(|earlier| rank(&ending) < rank(earlier)) {
-            self.end = Some(ending);
-        }
+        self.end = Some(match self.end.take() {
+            Some(earlier) => earlier.or(ending),
+            None => ending,
+        });
     }
 }
 
 /// Reads a message to entities (protocol/entities.md#messages): history has it with its target and without its sender.
 fn entity_message(
-    turn: &Turn,
+    turn: &OpenTurn,
     id: i32,
     message: wire::SendEntityMessageAction,
     now: Timestamp,
-    answer: &mut Answer,
+    plan: &mut TurnPlan,
 ) {
     let caller = Caller { instance: turn.id.clone(), execution: turn.execution.clone() };
     let target = |id: &Option<String>| InstanceId::unchecked(id.as_deref().unwrap_or_default());
@@ -174,6 +165,6 @@ fn entity_message(
             (EventType::EntityUnlockSent(unlock), Some(outgoing))
         }
     };
-    answer.events.push(encode(&event::new(id, now, body)));
-    answer.outgoing.extend(outgoing);
+    plan.events.push(encode(&event::new(id, now, body)));
+    plan.outgoing.extend(outgoing);
 }

@@ -1,32 +1,32 @@
 //! Creates children, and tells parents how they ended.
 
-use super::actions::Answer;
+use super::Decider;
+use super::actions::TurnPlan;
+use super::open_turn::OpenTurn;
 use super::outbox::Outgoing;
-use crate::emulator::engine::Engine;
-use crate::emulator::engine::deliver::lease::Turn;
 use crate::emulator::engine::record::{Record, Scheduled, Settles};
 use crate::emulator::engine::state::history::encode;
-use crate::emulator::engine::state::instance::Parent;
+use crate::emulator::engine::state::instance::{ParentRef, execution_of};
 use crate::model::{ExecutionId, InstanceId, Kind, Timestamp, event, failure};
 use crate::wire;
 
-impl Engine {
+impl Decider {
     /// Reads the action that creates a child (protocol/turns.md#children).
     pub(crate) fn plan_child(
         &mut self,
-        turn: &Turn,
+        turn: &OpenTurn,
         task: i32,
         action: wire::CreateSubOrchestrationAction,
         now: Timestamp,
-        answer: &mut Answer,
+        plan: &mut TurnPlan,
     ) {
         let id = child_id(&turn.id, task, &action.instance_id);
         let execution = self.ids.execution();
-        let Some(parent) = self.instances.get(&turn.id) else { return };
+        let Some(parent) = self.state.instance(&turn.id) else { return };
         let info = wire::ParentInstanceInfo {
             task_scheduled_id: task,
-            name: Some(parent.started.name.clone()),
-            version: parent.started.version.clone(),
+            name: Some(parent.started().name.clone()),
+            version: parent.started().version.clone(),
             orchestration_instance: Some(event::instance_ref(&turn.id, &turn.execution)),
         };
         let started = wire::ExecutionStartedEvent {
@@ -40,18 +40,18 @@ impl Engine {
             orchestration_span_id: None,
             tags: action.tags.clone(),
         };
-        answer.events.push(encode(&event::child_created(task, now, &id, action)));
-        answer.scheduled.push(Scheduled::Child { task, id: id.clone(), execution });
-        let parent = Parent { id: turn.id.clone(), execution: turn.execution.clone(), task };
-        answer.outgoing.push(Outgoing::Child { id, parent, started: Box::new(started) });
+        plan.events.push(encode(&event::child_created(task, now, &id, action)));
+        plan.scheduled.push(Scheduled::Child { task, id: id.clone(), execution });
+        let parent = ParentRef { id: turn.id.clone(), execution: turn.execution.clone(), task };
+        plan.outgoing.push(Outgoing::Child { id, parent, started: Box::new(started) });
     }
 
     /// Creates a child. One of that id that has ended is replaced: retries use the id again. One that lives is either
-    /// this very child, created before, or somebody else, and then the parent hears of a failure (unsure).
+    /// this very child, created before, or another instance, and then the parent hears of a failure (unsure).
     pub(crate) fn create_child(
         &mut self,
         id: &InstanceId,
-        parent: &Parent,
+        parent: &ParentRef,
         started: Box<wire::ExecutionStartedEvent>,
         now: Timestamp,
     ) {
@@ -61,18 +61,18 @@ impl Engine {
                 "OrchestrationNameMissing",
                 format!("the sub-orchestration '{id}' has no name; say which orchestrator is to run"),
             );
-            let execution = crate::emulator::engine::state::instance::execution_of(&started);
+            let execution = execution_of(&started);
             self.child_ended(parent, &execution, Err(Box::new(failed)), now);
             return;
         }
-        if let Some(existing) = self.instances.get(id)
+        if let Some(existing) = self.state.instance(id)
             && !existing.has_ended()
         {
-            if existing.parent.as_ref() == Some(parent) {
+            if existing.parent() == Some(parent) {
                 return;
             }
             let status = existing.status();
-            let execution = crate::emulator::engine::state::instance::execution_of(&started);
+            let execution = execution_of(&started);
             let failed = failure::details(
                 "OrchestrationAlreadyExists",
                 format!("an orchestration with instance id '{id}' and status '{status}' already exists"),
@@ -81,21 +81,20 @@ impl Engine {
             return;
         }
         self.put(Record::Created { id: id.clone(), at: now, started, start_at: None });
-        self.ready_turn(id, now);
     }
 
     /// Tells a parent how its child ended, if it still waits for this very execution of it: the late end of an earlier
     /// attempt must not end a later one.
     pub(crate) fn child_ended(
         &mut self,
-        parent: &Parent,
+        parent: &ParentRef,
         child: &ExecutionId,
         outcome: Result<Option<String>, Box<wire::TaskFailureDetails>>,
         now: Timestamp,
     ) {
-        let Some(waiting) = self.instances.get(&parent.id) else { return };
-        let expected = waiting.children.get(&parent.task).is_some_and(|known| known.execution == *child);
-        if waiting.execution != parent.execution || !expected {
+        let Some(waiting) = self.state.instance(&parent.id) else { return };
+        let expected = waiting.child(parent.task).is_some_and(|known| known.execution == *child);
+        if *waiting.execution() != parent.execution || !expected {
             return;
         }
         let (kind, event) = match outcome {
@@ -107,18 +106,6 @@ impl Engine {
             }
         };
         self.arrive(&parent.id, Settles::Child(parent.task), kind, &event, now);
-    }
-
-    /// A child has begun another execution, by a rewind or by continue-as-new: its parent waits for that one's end.
-    pub(crate) fn tie_to_parent(&mut self, id: &InstanceId) {
-        let Some(instance) = self.instances.get(id) else { return };
-        let (execution, parent) = (instance.execution.clone(), instance.parent.clone());
-        let Some(parent) = parent else { return };
-        let waiting = self.instances.get_mut(&parent.id).filter(|p| p.execution == parent.execution);
-        let known = waiting.and_then(|waiting| waiting.children.get_mut(&parent.task));
-        if let Some(known) = known.filter(|known| known.id == *id) {
-            known.execution = execution;
-        }
     }
 }
 

@@ -1,17 +1,17 @@
 //! Begins the next execution of an instance.
 
-use super::complete::Control;
+use super::Decider;
+use super::open_turn::OpenTurn;
 use super::outbox::Outgoing;
-use crate::emulator::engine::Engine;
-use crate::emulator::engine::deliver::lease::Turn;
+use super::terminate::Control;
 use crate::emulator::engine::record::{Continued, Record};
 use crate::emulator::engine::state::history::{decode, encode};
-use crate::emulator::engine::state::instance::{Arrived, Instance, Stage, TICK};
+use crate::emulator::engine::state::instance::{Arrived, Instance, TICK};
 use crate::model::{Kind, Timestamp, event};
 use crate::wire::{self, history_event::EventType};
 
 /// What a turn that continues as new leaves to the next execution.
-pub(crate) struct Next {
+pub(crate) struct NextGeneration {
     pub(crate) end: wire::CompleteOrchestrationAction,
     /// What the turn sent to its own instance.
     pub(crate) to_itself: Vec<Outgoing>,
@@ -20,26 +20,32 @@ pub(crate) struct Next {
     pub(crate) custom_status: Option<String>,
 }
 
-impl Engine {
+impl Decider {
     /// Continue-as-new (protocol/turns.md#continue-as-new): the same instance, a new execution, an empty history.
     ///
     /// The new inbox is `ExecutionStarted`, then what the worker carries over, then what the turn sent to itself (which
     /// is how .NET carries events over), then what has arrived since and means something to any execution. Answers to
     /// what the old execution asked for are dropped.
-    pub(crate) fn continue_as_new(&mut self, turn: &Turn, next: Next, control: &Control, now: Timestamp) {
+    pub(crate) fn continue_as_new(
+        &mut self,
+        turn: &OpenTurn,
+        next: NextGeneration,
+        control: &Control,
+        now: Timestamp,
+    ) {
         let execution = self.ids.execution();
-        let Some(instance) = self.instances.get(&turn.id) else { return };
-        let Next { end, to_itself, consumed, custom_status } = next;
+        let Some((instance, volatile)) = self.state.slot(&turn.id) else { return };
+        let NextGeneration { end, to_itself, consumed, custom_status } = next;
         let started = wire::ExecutionStartedEvent {
             version: match end.new_version {
                 Some(version) if version.is_empty() => None,
                 Some(version) => Some(version),
-                None => instance.started.version.clone(),
+                None => instance.started().version.clone(),
             },
             input: end.result,
             orchestration_instance: Some(event::instance_ref(&turn.id, &execution)),
             scheduled_start_timestamp: None,
-            ..(*instance.started).clone()
+            ..instance.started().clone()
         };
         let mut carried: Vec<_> = end.carryover_events.iter().collect();
         // Java carries events over out of a set; the other SDKs keep their order, which equal times leave as it is.
@@ -48,7 +54,7 @@ impl Engine {
             let kind = Kind::of(event.event_type.as_ref()?);
             Some(Arrived { kind, event: encode(event) })
         });
-        let mut last = instance.last_arrival;
+        let mut last = volatile.last_arrival;
         let mut arrive = |event: EventType| {
             last = now.max(last.plus(TICK));
             Arrived { kind: Kind::of(&event), event: encode(&event::new(event::ARRIVED, last, event)) }
@@ -73,7 +79,7 @@ impl Engine {
             if is_old { &mut handed_on } else { &mut sent }.push(arrive(EventType::EventRaised(event)));
         }
         let since =
-            instance.inbox.iter().skip(consumed).filter(|arrived| concerns_any_execution(arrived.kind));
+            instance.inbox().iter().skip(consumed).filter(|arrived| concerns_any_execution(arrived.kind));
         let inbox =
             again.into_iter().chain(handed_on).chain(carried).chain(sent).chain(since.cloned()).collect();
         let next = Continued {
@@ -81,22 +87,21 @@ impl Engine {
             started: Box::new(started),
             inbox,
             // Kept until the next execution says otherwise (unsure).
-            custom_status: custom_status.or_else(|| instance.custom_status.clone()),
+            custom_status: custom_status.or_else(|| instance.custom_status().cloned()),
             // A suspended instance stays so in its next execution (unsure).
             suspended: control.suspended,
             turn_at: turn.at,
         };
         self.put(Record::Continued { id: turn.id.clone(), next: Box::new(next) });
-        if let Some(instance) = self.instances.get_mut(&turn.id) {
-            instance.last_arrival = last;
-            instance.stage = Stage::Idle;
+        if let Some(volatile) = self.state.volatile_mut(&turn.id) {
+            volatile.last_arrival = last;
         }
     }
 }
 
 /// The events that history says were raised.
 fn raised_in(instance: &Instance) -> Vec<wire::EventRaisedEvent> {
-    let events = instance.history.events().filter_map(|event| decode(event)?.event_type);
+    let events = instance.history().events().filter_map(|event| decode(event)?.event_type);
     let raised = |event| if let EventType::EventRaised(raised) = event { Some(raised) } else { None };
     events.filter_map(raised).collect()
 }
@@ -107,10 +112,8 @@ fn take_one(raised: &mut Vec<wire::EventRaisedEvent>, event: &wire::EventRaisedE
     found.map(|at| raised.remove(at)).is_some()
 }
 
-/// Whether an event means something to any execution of an instance, and not only to the one it was sent to.
+/// Whether an event means something to any execution of an instance, and not only to the one it was sent to. No termination
+/// is among those that are asked about: the next execution does not begin where one has arrived (`terminate`).
 fn concerns_any_execution(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::EventRaised | Kind::ExecutionSuspended | Kind::ExecutionResumed | Kind::ExecutionTerminated
-    )
+    matches!(kind, Kind::EventRaised | Kind::ExecutionSuspended | Kind::ExecutionResumed)
 }

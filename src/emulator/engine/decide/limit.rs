@@ -3,7 +3,6 @@
 //! An answer that is refused comes again for ever, so one that holds too much counts as a failure of what it is about
 //! (protocol/limits.md#payloads). What clients send is refused before it gets here.
 
-use crate::emulator::engine::Engine;
 use crate::model::failure;
 use crate::wire::{
     self, TaskFailureDetails, operation_action::OperationActionType, operation_result::ResultType,
@@ -87,12 +86,6 @@ fn cut(details: &mut TaskFailureDetails) {
 /// The most bytes that a payload may have; `None` is any number.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::emulator) struct Limit(pub(in crate::emulator) Option<usize>);
-
-impl Engine {
-    pub(crate) fn limit(&self) -> Limit {
-        Limit(self.config.max_payload)
-    }
-}
 
 impl Limit {
     fn exceeded(self, what: &str, payload: Option<&String>) -> Option<TaskFailureDetails> {

@@ -5,15 +5,12 @@
 //! (protocol/turns.md#nonsense).
 
 use crate::emulator::engine::entity::check_lock_set;
-use crate::emulator::engine::state::history::{History, decode};
+use crate::emulator::engine::state::history::{EncodedHistory, decode};
 use crate::model::{Kind, event, failure};
 use crate::wire::orchestrator_action::OrchestratorActionType as Action;
 use crate::wire::send_entity_message_action::EntityMessageType;
 use crate::wire::{self, OrchestratorResponse};
 use std::collections::BTreeSet;
-
-/// The error type of what fails because a worker's answer made no sense.
-pub(crate) const INVALID: &str = "InvalidWorkerResponse";
 
 /// What makes no sense about an answer; `None` where all of it can be carried out.
 pub(crate) fn what_is_wrong(answer: &OrchestratorResponse) -> Option<String> {
@@ -72,7 +69,7 @@ fn wrong_action(action: &wire::OrchestratorAction) -> Option<String> {
 ///
 /// A replay that takes another way than history ends in a failure, and the SDKs send with it all that the replay had not
 /// met in history yet. Done again, an event would be sent twice and a child that has ended be created anew (R92).
-pub(crate) fn drop_repeated(actions: &mut Vec<wire::OrchestratorAction>, history: &History) {
+pub(crate) fn drop_repeated(actions: &mut Vec<wire::OrchestratorAction>, history: &EncodedHistory) {
     let fails = |action: &wire::OrchestratorAction| match &action.orchestrator_action_type {
         Some(Action::CompleteOrchestration(end)) => {
             end.orchestration_status() == wire::OrchestrationStatus::Failed
@@ -131,5 +128,5 @@ pub(crate) fn fail(answer: &mut OrchestratorResponse, failed: wire::TaskFailureD
 
 /// The failure of what a senseless answer was about.
 pub(crate) fn failure_of(what: &str) -> wire::TaskFailureDetails {
-    failure::not_retriable(INVALID, format!("the worker's answer makes no sense: {what}"))
+    failure::not_retriable(failure::INVALID_RESPONSE, format!("the worker's answer makes no sense: {what}"))
 }

@@ -3,10 +3,12 @@
 //! Deciding one thing can ask for another in a different instance, and that for a third: a chain of a thousand
 //! children ends one after the other. They queue here and are carried one by one; nothing recurses.
 
-use crate::emulator::engine::Engine;
+use super::Decider;
 use crate::emulator::engine::entity::{LockRequest, Operation};
+use crate::emulator::engine::notice::Warning;
 use crate::emulator::engine::record::{Record, Settles};
-use crate::emulator::engine::state::instance::{Parent, TICK};
+use crate::emulator::engine::state::history::encode;
+use crate::emulator::engine::state::instance::{ParentRef, TICK};
 use crate::model::{ExecutionId, InstanceId, Kind, Timestamp, event};
 use crate::wire;
 
@@ -14,10 +16,10 @@ use crate::wire;
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     /// A child is to be created.
-    Child { id: InstanceId, parent: Parent, started: Box<wire::ExecutionStartedEvent> },
+    Child { id: InstanceId, parent: ParentRef, started: Box<wire::ExecutionStartedEvent> },
     /// A child has ended; its parent hears of it.
     ChildEnded {
-        parent: Parent,
+        parent: ParentRef,
         child: ExecutionId,
         outcome: Result<Option<String>, Box<wire::TaskFailureDetails>>,
     },
@@ -39,7 +41,12 @@ pub(crate) enum Outgoing {
     Release { holder: InstanceId },
 }
 
-impl Engine {
+impl Decider {
+    /// Whether everything that was sent has been carried.
+    pub(crate) fn has_carried(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
     /// Carries what is on its way, and what that sends in turn.
     pub(crate) fn carry(&mut self, now: Timestamp) {
         while let Some(outgoing) = self.outbox.pop_front() {
@@ -51,10 +58,10 @@ impl Engine {
                 Outgoing::Event { to, name, input } => {
                     self.note_event_for_entity(&to, &name);
                     let event = event::event_raised(now, name, input);
-                    self.deliver(&to, Kind::EventRaised, &event, now);
+                    self.send_event(&to, Kind::EventRaised, &event, now);
                 }
                 Outgoing::Terminate { id, output, recursive } => {
-                    // Whom it is for may have ended, or never have been: nobody waits for the answer.
+                    // The instance may have ended, or never have been: no call waits for the answer.
                     drop(self.terminate(&id, output, recursive, now));
                 }
                 Outgoing::Force { id, output } => {
@@ -71,7 +78,7 @@ impl Engine {
     }
 
     /// Puts an event into an inbox; dropped where the instance does not exist or has ended.
-    pub(crate) fn deliver(
+    pub(super) fn send_event(
         &mut self,
         to: &InstanceId,
         kind: Kind,
@@ -90,20 +97,24 @@ impl Engine {
         event: &wire::HistoryEvent,
         now: Timestamp,
     ) {
-        let Some(instance) = self.instances.get_mut(to).filter(|instance| !instance.has_ended()) else {
+        let Some((instance, volatile)) = self.state.slot_mut(to) else { return };
+        if instance.has_ended() {
             return;
-        };
-        let at = now.max(instance.last_arrival.plus(TICK));
-        instance.last_arrival = at;
+        }
+        let at = now.max(volatile.last_arrival.plus(TICK));
+        volatile.last_arrival = at;
         let event = if at == now {
-            crate::emulator::engine::state::history::encode(event)
+            encode(event)
         } else {
-            crate::emulator::engine::state::history::encode(&wire::HistoryEvent {
-                timestamp: Some(at.to_wire()),
-                ..event.clone()
-            })
+            encode(&wire::HistoryEvent { timestamp: Some(at.to_wire()), ..event.clone() })
         };
         self.put(Record::Arrived { id: to.clone(), settles, kind, event });
-        self.ready_or_gather(to, kind, now);
+    }
+
+    /// Tells the log of an event that was sent to an entity.
+    pub(super) fn note_event_for_entity(&mut self, id: &InstanceId, event: &str) {
+        if id.is_entity() {
+            self.notices.warn(|| Warning::EventForEntity { id: id.clone(), event: event.to_owned() });
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Deletes instances and entities.
 
+use super::Decider;
 use super::outbox::Outgoing;
-use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{PurgeTarget, Refusal, Reply};
 use crate::emulator::engine::record::Record;
 use crate::model::{InstanceId, Timestamp};
 
-impl Engine {
+impl Decider {
     /// `PurgeInstances` (protocol/instances.md#purge).
     pub(crate) fn purge(
         &mut self,
@@ -17,7 +17,7 @@ impl Engine {
         let mut more = false;
         let deleted = match target {
             PurgeTarget::One(id) => {
-                if let Some(instance) = self.instances.get(&id)
+                if let Some(instance) = self.state.instance(&id)
                     && !instance.has_ended()
                 {
                     return Err(Refusal::WrongStatus {
@@ -31,7 +31,7 @@ impl Engine {
             }
             PurgeTarget::Batch(ids) => ids.iter().map(|id| self.purge_one(id, recursive, now)).sum(),
             PurgeTarget::Filter { statuses, created_from, created_to, at_most } => {
-                let found = self.index.ended_and_created(statuses, created_from, created_to, at_most);
+                let found = self.state.index().ended_and_created(statuses, created_from, created_to, at_most);
                 more = found.len() >= at_most;
                 found.iter().map(|id| self.purge_one(id, recursive, now)).sum()
             }
@@ -42,17 +42,17 @@ impl Engine {
     /// Deletes an instance that has ended, with its subtree where that is asked for, or an entity. How many there were;
     /// children that run are passed over.
     fn purge_one(&mut self, id: &InstanceId, recursive: bool, now: Timestamp) -> usize {
-        if !self.instances.contains_key(id) && id.is_entity() {
+        if !self.state.instance(id).is_some() && id.is_entity() {
             return usize::from(self.purge_entity(id, now));
         }
         let mut deleted = 0;
         let mut doomed = vec![id.clone()];
         while let Some(id) = doomed.pop() {
-            let Some(instance) = self.instances.get(&id).filter(|instance| instance.has_ended()) else {
+            let Some(instance) = self.state.instance(&id).filter(|instance| instance.has_ended()) else {
                 continue;
             };
             if recursive {
-                doomed.extend(instance.offspring.iter().cloned());
+                doomed.extend(instance.offspring().iter().cloned());
             }
             self.put(Record::Removed { id: id.clone() });
             self.outbox.push_back(Outgoing::Release { holder: id });

@@ -1,12 +1,12 @@
 //! Runs an instance again.
 
-use crate::emulator::engine::Engine;
+use super::Decider;
 use crate::emulator::engine::command::{Refusal, Reply};
 use crate::emulator::engine::record::Record;
 use crate::model::{InstanceId, Timestamp, event};
 use crate::wire;
 
-impl Engine {
+impl Decider {
     /// `RestartInstance` (protocol/instances.md#restart): the same name, version, input and tags, no parent.
     pub(crate) fn restart(
         &mut self,
@@ -14,7 +14,7 @@ impl Engine {
         new_id: bool,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
-        let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
+        let instance = self.state.instance(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
         if !new_id && !instance.has_ended() {
             return Err(Refusal::WrongStatus {
                 id: id.clone(),
@@ -23,7 +23,7 @@ impl Engine {
                 hint: "terminate it first, or restart it with a new id",
             });
         }
-        let started = (*instance.started).clone();
+        let started = instance.started().clone();
         let target = if new_id { self.ids.instance() } else { id.clone() };
         let execution = self.ids.execution();
         let started = wire::ExecutionStartedEvent {
@@ -33,7 +33,6 @@ impl Engine {
             ..started
         };
         self.put(Record::Created { id: target.clone(), at: now, started: Box::new(started), start_at: None });
-        self.ready_turn(&target, now);
         Ok(Reply::Started(target))
     }
 }

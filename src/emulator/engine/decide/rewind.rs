@@ -1,22 +1,21 @@
 //! Rewinds failed instances: the worker writes the history anew, the engine goes on from there (protocol/turns.md#rewind).
 
-use super::complete::tasks_of;
+use super::Decider;
 use super::end::outcome;
+use super::open_turn::{OpenTurn, TurnResult};
 use super::outbox::Outgoing;
-use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Refusal, Reply};
-use crate::emulator::engine::deliver::lease::Turn;
 use crate::emulator::engine::entity::{Caller, LockRequest};
 use crate::emulator::engine::record::{Record, Rewound, Scheduled};
-use crate::emulator::engine::state::history::encode;
-use crate::emulator::engine::state::instance::{Parent, Stage, execution_of};
+use crate::emulator::engine::state::history::{decode, encode};
+use crate::emulator::engine::state::instance::{ParentRef, execution_of};
 use crate::model::{ExecutionId, InstanceId, Status, Timestamp, event};
 use crate::wire::orchestrator_action::OrchestratorActionType as Action;
 use crate::wire::{self, HistoryEvent, history_event::EventType};
 use prost::Message as _;
 use std::collections::BTreeMap;
 
-impl Engine {
+impl Decider {
     /// `RewindInstance`: the instance has left FAILED when this returns, and a worker is asked to write its history
     /// anew.
     pub(crate) fn rewind(
@@ -25,7 +24,7 @@ impl Engine {
         reason: Option<String>,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
-        let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
+        let instance = self.state.instance(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
         let status = instance.status();
         if status != Status::Failed {
             return Err(Refusal::WrongStatus {
@@ -47,7 +46,7 @@ impl Engine {
         rewound: wire::ExecutionRewoundEvent,
         now: Timestamp,
     ) {
-        if self.status_of(id) == Some(Status::Failed) {
+        if self.state.status_of(id) == Some(Status::Failed) {
             self.begin_rewind(id, rewound, now);
         }
     }
@@ -55,17 +54,16 @@ impl Engine {
     fn begin_rewind(&mut self, id: &InstanceId, rewound: wire::ExecutionRewoundEvent, now: Timestamp) {
         let event = encode(&event::execution_rewound(now, rewound));
         self.put(Record::RewindBegan { id: id.clone(), at: now, event });
-        self.ready_turn(id, now);
     }
 
     /// Takes the answer to the turn of a rewind. Without a new history the worker has refused, and the instance has
     /// failed as before.
-    pub(crate) fn complete_rewind(
+    pub(super) fn complete_rewind(
         &mut self,
-        turn: &Turn,
+        turn: &OpenTurn,
         answer: wire::OrchestratorResponse,
         now: Timestamp,
-    ) {
+    ) -> TurnResult {
         let id = &turn.id;
         let rewritten = answer.actions.into_iter().find_map(|action| match action.orchestrator_action_type {
             Some(Action::RewindOrchestration(rewind)) => {
@@ -74,19 +72,18 @@ impl Engine {
             _ => None,
         });
         let Some((started, history)) = rewritten else {
-            self.note_not_rewound(turn);
             self.refuse_rewind(id, now);
-            return;
+            return TurnResult::NotRewound;
         };
         let execution = execution_of(&started);
-        let open = Open::read(&history);
+        let open = Unfinished::read(&history);
         let mut scheduled = open.activities(id, &execution, &started);
         scheduled.extend(
             open.timers.iter().map(|(timer, fire_at)| Scheduled::Timer { timer: *timer, fire_at: *fire_at }),
         );
         let mut outgoing = open.lock_requests(id, &execution);
         for (task, child) in &open.children {
-            let parent = Parent { id: id.clone(), execution: execution.clone(), task: *task };
+            let parent = ParentRef { id: id.clone(), execution: execution.clone(), task: *task };
             let (waiting, sent) = self.child_after_rewind(parent, child, &started, turn);
             scheduled.push(waiting);
             outgoing.extend(sent);
@@ -100,30 +97,34 @@ impl Engine {
             nudged: open.children.is_empty(),
             scheduled,
         };
-        let tasks = tasks_of(&rewound.scheduled);
         self.put(Record::Rewound { id: id.clone(), rewound: Box::new(rewound) });
-        if let Some(instance) = self.instances.get_mut(id) {
-            instance.stage = Stage::Idle;
-        }
         self.outbox.extend(outgoing);
-        self.ready_activities(id, &tasks);
-        self.ready_turn(id, now);
+        TurnResult::Over
+    }
+
+    /// The end that was to be undone stands again.
+    pub(super) fn refuse_rewind(&mut self, id: &InstanceId, now: Timestamp) {
+        self.put(Record::RewindRefused { id: id.clone(), at: now });
+        // A parent that was rewound with it waits for it again.
+        if let Some(end) = self.state.instance(id).and_then(|instance| instance.end().cloned()) {
+            self.after_end(id, &end, false);
+        }
     }
 
     /// What becomes of a child whose end the new history does not have: a failed one is rewound, a purged one is made
     /// again, one that has ended says so again, one that runs is waited for.
     fn child_after_rewind(
         &mut self,
-        parent: Parent,
+        parent: ParentRef,
         created: &wire::SubOrchestrationInstanceCreatedEvent,
         started: &wire::ExecutionStartedEvent,
-        turn: &Turn,
+        turn: &OpenTurn,
     ) -> (Scheduled, Option<Outgoing>) {
         let id = InstanceId::unchecked(created.instance_id.as_str());
         let task = parent.task;
-        // A stranger under that id is none of ours: the child is created again, with whatever comes of that.
-        let ours = |of: &Parent| of.id == parent.id && of.task == task;
-        let child = self.instances.get(&id).filter(|child| child.parent.as_ref().is_some_and(ours));
+        // An instance of that id that is no child of this one does not count: the child is created again, and that may fail.
+        let ours = |of: &ParentRef| of.id == parent.id && of.task == task;
+        let child = self.state.instance(&id).filter(|child| child.parent().is_some_and(ours));
         let Some(child) = child else {
             let execution = self.ids.execution();
             let again = wire::ExecutionStartedEvent {
@@ -145,8 +146,8 @@ impl Engine {
             let outgoing = Outgoing::Child { id: id.clone(), parent, started: Box::new(again) };
             return (Scheduled::Child { task, id, execution }, Some(outgoing));
         };
-        let waiting = Scheduled::Child { task, id: id.clone(), execution: child.execution.clone() };
-        let outgoing = match &child.end {
+        let waiting = Scheduled::Child { task, id: id.clone(), execution: child.execution().clone() };
+        let outgoing = match child.end() {
             None => None,
             Some(end) if end.status == Status::Failed => Some(Outgoing::Rewind {
                 id,
@@ -159,31 +160,17 @@ impl Engine {
                 }),
             }),
             Some(end) => {
-                Some(Outgoing::ChildEnded { parent, child: child.execution.clone(), outcome: outcome(end) })
+                Some(Outgoing::ChildEnded { parent, child: child.execution().clone(), outcome: outcome(end) })
             }
         };
         (waiting, outgoing)
     }
 
     /// Why the rewind was asked for: its children hear the same.
-    fn reason_of(&self, turn: &Turn) -> Option<String> {
-        let rewinding = self.instances.get(&turn.id)?.rewinding.as_ref()?;
-        let event = crate::emulator::engine::state::history::decode(&rewinding.event)?.event_type?;
+    fn reason_of(&self, turn: &OpenTurn) -> Option<String> {
+        let rewinding = self.state.instance(&turn.id)?.rewinding()?;
+        let event = decode(rewinding)?.event_type?;
         if let EventType::ExecutionRewound(rewound) = event { rewound.reason } else { None }
-    }
-
-    /// Ties children that still run, and the parent of a rewound child, to the executions they have now.
-    pub(crate) fn tie(&mut self, id: &InstanceId, rewound: &Rewound) {
-        let Some(instance) = self.instances.get(id) else { return };
-        let execution = instance.execution.clone();
-        for scheduled in &rewound.scheduled {
-            let Scheduled::Child { task, id: child, .. } = scheduled else { continue };
-            let Some(child) = self.instances.get_mut(child) else { continue };
-            if let Some(of) = child.parent.as_mut().filter(|of| of.id == *id && of.task == *task) {
-                of.execution = execution.clone();
-            }
-        }
-        self.tie_to_parent(id);
     }
 }
 
@@ -196,7 +183,7 @@ fn started_of(history: &[HistoryEvent]) -> Option<wire::ExecutionStartedEvent> {
 
 /// What a history has begun and not ended.
 #[derive(Default)]
-struct Open {
+struct Unfinished {
     tasks: BTreeMap<i32, wire::TaskScheduledEvent>,
     timers: BTreeMap<i32, prost_types::Timestamp>,
     children: BTreeMap<i32, wire::SubOrchestrationInstanceCreatedEvent>,
@@ -205,7 +192,7 @@ struct Open {
     locks: BTreeMap<String, wire::EntityLockRequestedEvent>,
 }
 
-impl Open {
+impl Unfinished {
     fn read(history: &[HistoryEvent]) -> Self {
         let mut open = Self::default();
         for event in history {

@@ -1,11 +1,11 @@
 //! Puts into inboxes what clients send: events, suspend, resume.
 
-use crate::emulator::engine::Engine;
+use super::Decider;
 use crate::emulator::engine::command::{Refusal, Reply};
 use crate::model::{InstanceId, Kind, Timestamp, event};
 use crate::wire::HistoryEvent;
 
-impl Engine {
+impl Decider {
     /// Raises an event; one for an instance that has ended is dropped (protocol/instances.md#events).
     pub(crate) fn raise(
         &mut self,
@@ -32,9 +32,7 @@ impl Engine {
         if self.will_be_suspended(id)? {
             return Ok(Reply::Done);
         }
-        let told = self.send(id, Kind::ExecutionSuspended, &event::execution_suspended(now, reason), now)?;
-        self.await_worker(id, now);
-        Ok(told)
+        self.send(id, Kind::ExecutionSuspended, &event::execution_suspended(now, reason), now)
     }
 
     /// Resumes an instance, likewise.
@@ -47,23 +45,21 @@ impl Engine {
         if !self.will_be_suspended(id)? {
             return Ok(Reply::Done);
         }
-        let told = self.send(id, Kind::ExecutionResumed, &event::execution_resumed(now, reason), now)?;
-        self.await_worker(id, now);
-        Ok(told)
+        self.send(id, Kind::ExecutionResumed, &event::execution_resumed(now, reason), now)
     }
 
     /// Whether an instance is suspended once what has arrived is told. A suspension of such a one, and a resume of any
     /// other, reach no worker: some wait for a resume each, some fail the instance (R73).
     fn will_be_suspended(&self, id: &InstanceId) -> Result<bool, Refusal> {
-        let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
+        let instance = self.state.instance(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
         #[expect(clippy::wildcard_enum_match_arm, reason = "these two kinds control it, no other does")]
         let control = |kind: Kind| match kind {
             Kind::ExecutionSuspended => Some(true),
             Kind::ExecutionResumed => Some(false),
             _ => None,
         };
-        let last = instance.inbox.iter().rev().find_map(|arrived| control(arrived.kind));
-        Ok(last.unwrap_or(instance.suspended))
+        let last = instance.inbox().iter().rev().find_map(|arrived| control(arrived.kind));
+        Ok(last.unwrap_or_else(|| instance.phase().is_suspended()))
     }
 
     /// For an instance that does not exist there is nothing to send to, and a client hears it (protocol/instances.md#events).
@@ -74,10 +70,10 @@ impl Engine {
         event: &HistoryEvent,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
-        if !self.instances.contains_key(id) {
+        if !self.state.instance(id).is_some() {
             return Err(Refusal::NoSuchInstance { id: id.clone() });
         }
-        self.deliver(id, kind, event, now);
+        self.send_event(id, kind, event, now);
         Ok(Reply::Done)
     }
 }

@@ -1,13 +1,13 @@
 //! Creates instances for clients, and decides what happens to one that has the id already.
 
-use crate::emulator::engine::Engine;
+use super::Decider;
 use crate::emulator::engine::command::{Refusal, Reply};
 use crate::emulator::engine::record::Record;
-use crate::emulator::engine::state::instance::End;
+use crate::emulator::engine::state::phase::End;
 use crate::model::{ExecutionId, InstanceId, Status, Timestamp, event};
 use crate::wire;
 
-impl Engine {
+impl Decider {
     /// `StartInstance` (protocol/instances.md#start).
     pub(crate) fn start(
         &mut self,
@@ -21,7 +21,7 @@ impl Engine {
             return Err(Refusal::Invalid { what });
         }
         let id = id.unwrap_or_else(|| self.ids.instance());
-        if let Some(status) = self.status_of(&id) {
+        if let Some(status) = self.state.status_of(&id) {
             if !policy.replaces(status) {
                 return Err(Refusal::AlreadyExists { id, status });
             }
@@ -34,19 +34,18 @@ impl Engine {
         let start_at = start_at.filter(|at| *at > now);
         let started = Box::new(event::started_body(&id, &execution, request));
         self.put(Record::Created { id: id.clone(), at: now, started, start_at });
-        self.ready_turn(&id, now);
         Ok(Reply::Started(id))
     }
 
     /// An instance is about to be replaced: if it still runs, it is terminated first, and its parent hears of it.
     pub(crate) fn make_way(&mut self, id: &InstanceId, now: Timestamp) {
-        let Some(instance) = self.instances.get(id) else { return };
+        let Some(instance) = self.state.instance(id) else { return };
         if instance.has_ended() {
             return;
         }
         let output = Some("replaced by a new creation request with the same instance id".to_owned());
         let end = End { status: Status::Terminated, output, failure: None, at: now };
-        // Nobody sees this end but the parent and the entities: the new instance takes its place in the same step.
+        // Only the parent and the entities hear of this end: the new instance takes its place in the same step.
         self.after_end(id, &end, false);
     }
 }

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 /// Chunks without an index count up as they come. One that comes twice, because its sender did not hear that it was
 /// taken, is the same chunk; one that overtakes another waits for it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Chunks {
+pub(crate) struct AnswerChunks {
     parts: BTreeMap<i32, OrchestratorResponse>,
     /// The index of the last one, once that has come.
     last: Option<i32>,
 }
 
-impl Chunks {
+impl AnswerChunks {
     /// Takes an answer, or a chunk of one. The whole answer, once all of it is there.
     pub(crate) fn take_in(&mut self, answer: OrchestratorResponse) -> Option<OrchestratorResponse> {
         if self.parts.is_empty() && !answer.is_partial && answer.chunk_index.is_none_or(|index| index <= 0) {
@@ -64,13 +64,13 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_no_chunk_is_whole_at_once() {
-        assert!(Chunks::default().take_in(chunk(None, false, "one")).is_some());
-        assert!(Chunks::default().take_in(chunk(Some(0), false, "one")).is_some());
+        assert!(AnswerChunks::default().take_in(chunk(None, false, "one")).is_some());
+        assert!(AnswerChunks::default().take_in(chunk(Some(0), false, "one")).is_some());
     }
 
     #[test]
     fn chunks_without_an_index_count_as_they_come() {
-        let mut chunks = Chunks::default();
+        let mut chunks = AnswerChunks::default();
         assert!(chunks.take_in(chunk(None, true, "one")).is_none());
         assert!(chunks.take_in(chunk(None, true, "two")).is_none());
         let whole = chunks.take_in(chunk(None, false, "three")).expect("the last one is here");
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_chunk_that_comes_twice_counts_once_and_a_missing_one_is_waited_for() {
-        let mut chunks = Chunks::default();
+        let mut chunks = AnswerChunks::default();
         assert!(chunks.take_in(chunk(Some(0), true, "one")).is_none());
         assert!(chunks.take_in(chunk(Some(2), false, "three")).is_none());
         assert!(chunks.take_in(chunk(Some(0), true, "one")).is_none());
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_last_chunk_of_a_senseless_index_is_no_answer() {
-        assert!(Chunks::default().take_in(chunk(Some(i32::MIN), true, "one")).is_none());
-        assert!(Chunks::default().take_in(chunk(Some(i32::MAX), false, "one")).is_none());
+        assert!(AnswerChunks::default().take_in(chunk(Some(i32::MIN), true, "one")).is_none());
+        assert!(AnswerChunks::default().take_in(chunk(Some(i32::MAX), false, "one")).is_none());
     }
 }

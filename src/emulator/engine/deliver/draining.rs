@@ -1,10 +1,9 @@
 //! Holds back what a worker has in hand that cancelled its stream in order to stop, and still completes it.
 
-use super::lease::LeaseId;
-use super::worklist::Waiting;
+use super::worklist::WaitingWork;
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::StreamId;
-use crate::emulator::engine::state::instance::Stage;
+use crate::emulator::engine::volatile::{LeaseId, Stage};
 use std::time::Duration;
 
 /// How long the workers that drain do so: JavaScript's and Python's both give up after this time. Work that is not
@@ -31,7 +30,7 @@ impl Engine {
             }
             let Some(class) = self.class_of(&work) else { continue };
             if self.set_stage(&work, Stage::Resting, Stage::Ready) {
-                self.offer_first(Waiting { work, class, avoid: None });
+                self.offer_first(WaitingWork { work, class, avoid: None });
             }
         }
     }

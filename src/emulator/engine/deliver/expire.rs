@@ -1,11 +1,12 @@
 //! Takes work back whose worker keeps its stream open and does not answer, or does not even read.
 
-use super::hand_out::{Departure, Why};
-use super::worklist::Waiting;
+use super::departure::Departure;
+use super::returned::Why;
+use super::worklist::WaitingWork;
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Effect, Reply, StreamId};
 use crate::emulator::engine::notice::Warning;
-use crate::emulator::engine::state::instance::Stage;
+use crate::emulator::engine::volatile::Stage;
 use crate::model::Timestamp;
 
 impl Engine {
@@ -35,7 +36,7 @@ impl Engine {
         for stream in stuck {
             if let Some(found) = self.streams.get(stream) {
                 let worker = found.offer.worker.clone();
-                self.warn(|| Warning::StreamGivenUp { stream, worker });
+                self.decider.notices.warn(|| Warning::StreamGivenUp { stream, worker });
             }
             self.close_stream(stream, Departure::GivenUp, now);
             self.effects.push(Effect::End { stream });
@@ -51,9 +52,9 @@ impl Engine {
             self.quarantine_ends(lease);
             let Some((work, class)) = wanted else { continue };
             let id = work.subject().clone();
-            self.warn(|| Warning::LeaseRanOut { kind, id, stream });
+            self.decider.notices.warn(|| Warning::LeaseRanOut { kind, id, stream });
             self.set_stage(&work, Stage::Out(lease), Stage::Ready);
-            self.work.push_front(Waiting { work, class, avoid: Some(stream) });
+            self.work.push_front(WaitingWork { work, class, avoid: Some(stream) });
         }
     }
 

@@ -21,7 +21,9 @@
 
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::StreamId;
-use crate::emulator::engine::state::instance::{Instance, Stage};
+use crate::emulator::engine::decide::open_turn::TurnEnded;
+use crate::emulator::engine::state::instance::Instance;
+use crate::emulator::engine::volatile::{Habit, Pace, Stage};
 use crate::model::{InstanceId, Kind, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -38,15 +40,6 @@ const FEW: usize = 8;
 /// How many times as long is gathered at the most where turns came to nothing.
 const MOST: u32 = 8;
 
-/// What an instance's turns were like, and until when completions are gathered.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Pace {
-    until: Option<Timestamp>,
-    /// How long the last turn was with its worker.
-    took: Duration,
-    habit: Habit,
-}
-
 impl Pace {
     /// How long completions are gathered, where `longest` is the longest time at first.
     fn patience(&self, longest: Duration) -> Duration {
@@ -56,18 +49,6 @@ impl Pace {
     pub(crate) fn is_gathering(&self) -> bool {
         self.until.is_some()
     }
-}
-
-/// What came of the completions that the orchestrator has heard of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Habit {
-    /// It has heard of none yet.
-    #[default]
-    New,
-    /// Nothing, after so many turns: it seems to wait for more.
-    Waits(u32),
-    /// It went on at once.
-    Reacts,
 }
 
 impl Habit {
@@ -91,19 +72,6 @@ impl Gathering {
     }
 }
 
-/// What a turn has come to, as far as it tells how the next one is to be handed out.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TurnEnded {
-    /// How long it was with its worker.
-    pub(crate) took: Duration,
-    /// Whether it was the first turn of its execution.
-    pub(crate) first: bool,
-    /// Whether it did anything that can be seen outside: an action, or another custom status.
-    pub(crate) reacted: bool,
-    /// Whether its worker consumed every event that it was told.
-    pub(crate) took_all: bool,
-}
-
 impl Engine {
     /// Readies a turn for an event that has arrived, at once or when it is worth its replay.
     pub(crate) fn ready_or_gather(&mut self, id: &InstanceId, kind: Kind, now: Timestamp) {
@@ -114,17 +82,17 @@ impl Engine {
 
     /// Readies the next turn after one was committed, if anything has arrived while that one ran.
     pub(crate) fn ready_next(&mut self, id: &InstanceId, ended: TurnEnded, now: Timestamp) {
-        let Some(instance) = self.instances.get_mut(id) else { return };
-        let habit = match (instance.pace.habit, ended.reacted) {
+        let Some((instance, volatile)) = self.decider.state.slot_mut(id) else { return };
+        let habit = match (volatile.pace.habit, ended.reacted) {
             (_, _) if ended.first => Habit::New,
             (_, true) => Habit::Reacts,
             (Habit::New | Habit::Reacts, false) => Habit::Waits(1),
             (Habit::Waits(turns), false) => Habit::Waits(turns.saturating_add(1)),
         };
-        instance.pace = Pace { until: None, took: ended.took, habit };
+        volatile.pace = Pace { until: None, took: ended.took, habit };
         // A worker that takes its events one by one is not made to wait for each.
-        let may_wait = ended.took_all && instance.inbox.iter().all(|arrived| is_gathered(arrived.kind));
-        if instance.inbox.is_empty() || !may_wait || !self.gather(id, now) {
+        let may_wait = ended.took_all && instance.inbox().iter().all(|arrived| is_gathered(arrived.kind));
+        if instance.inbox().is_empty() || !may_wait || !self.gather(id, now) {
             self.ready_turn(id, now);
         }
     }
@@ -135,30 +103,30 @@ impl Engine {
         if longest.is_zero() {
             return false;
         }
-        let Some(instance) = self.instances.get(id) else { return false };
+        let Some((instance, volatile)) = self.decider.state.slot_mut(id) else { return false };
         let replays = |stream: StreamId| self.streams.get(stream).is_some_and(|it| !it.offer.sticky);
-        if instance.stage != Stage::Idle
-            || !instance.is_worth_gathering()
-            || !instance.kept_by.is_some_and(replays)
+        if volatile.turn.stage != Stage::Idle
+            || !is_worth_gathering(instance, volatile.pace)
+            || !volatile.kept_by.is_some_and(replays)
         {
             return false;
         }
-        let until = instance.pace.until.unwrap_or_else(|| now.plus(instance.pace.patience(longest)));
+        let until = volatile.pace.until.unwrap_or_else(|| now.plus(volatile.pace.patience(longest)));
         if until <= now {
             return false;
         }
-        if instance.pace.until.is_none() {
+        if volatile.pace.until.is_none() {
+            volatile.pace.until = Some(until);
             self.gathering.0.insert((until, id.clone()));
-            if let Some(instance) = self.instances.get_mut(id) {
-                instance.pace.until = Some(until);
-            }
         }
         true
     }
 
     /// The turn of an instance is ready: nothing is gathered for it any more.
     pub(crate) fn end_gathering(&mut self, id: &InstanceId) {
-        if let Some(until) = self.instances.get_mut(id).and_then(|instance| instance.pace.until.take()) {
+        if let Some(until) =
+            self.decider.state.volatile_mut(id).and_then(|volatile| volatile.pace.until.take())
+        {
             self.gathering.0.remove(&(until, id.clone()));
         }
     }
@@ -189,25 +157,20 @@ impl Engine {
     fn release_next(&mut self, now: Timestamp) {
         // An instance that ended or was replaced meanwhile may have left its entry behind.
         if let Some((until, id)) = self.gathering.0.pop_first()
-            && let Some(instance) = self.instances.get_mut(&id)
-            && instance.pace.until == Some(until)
+            && let Some(volatile) = self.decider.state.volatile_mut(&id)
+            && volatile.pace.until == Some(until)
         {
-            instance.pace.until = None;
+            volatile.pace.until = None;
             self.ready_turn(&id, now);
         }
     }
 }
 
-impl Instance {
-    /// Whether so many completions may come that a turn with them is worth waiting for, and a turn is dear.
-    fn is_worth_gathering(&self) -> bool {
-        let (past, arrived, to_come) = (self.history.len(), self.inbox.len(), self.activities.len());
-        to_come > 0
-            && to_come + arrived >= FEW
-            && past >= SHORT
-            && arrived * 2 < past
-            && self.pace.took >= CHEAP
-    }
+/// Whether so many completions may come that a turn with them is worth waiting for, and a turn is dear.
+fn is_worth_gathering(instance: &Instance, pace: Pace) -> bool {
+    let (past, arrived) = (instance.history().len(), instance.inbox().len());
+    let to_come = instance.activities().len();
+    to_come > 0 && to_come + arrived >= FEW && past >= SHORT && arrived * 2 < past && pace.took >= CHEAP
 }
 
 /// Whether an event may wait for others: only completions of activities may.

@@ -1,19 +1,18 @@
 //! Keeps what is with a worker, under the token that its answer must carry.
 
-use super::chunks::Chunks;
+use super::chunks::AnswerChunks;
 use super::worklist::Work;
 use crate::emulator::engine::command::{StreamId, WorkKind};
+use crate::emulator::engine::decide::open_turn::OpenTurn;
+use crate::emulator::engine::volatile::LeaseId;
 use crate::model::{ExecutionId, InstanceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// The number of a lease; never used twice in a life of the hub.
-pub(crate) type LeaseId = u64;
-
 /// A worker's hold on a piece of work.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Who holds it; `None` since its stream has ended: an answer still counts until somebody else has the work.
+    /// Who holds it; `None` since its stream has ended: an answer still counts until another worker has the work.
     pub(crate) stream: Option<StreamId>,
     pub(crate) held: Held,
     /// When it was handed out.
@@ -23,30 +22,23 @@ pub(crate) struct Lease {
 /// What is held, and what its answer is about.
 #[derive(Debug)]
 pub(crate) enum Held {
-    Turn(Turn),
-    Activity { id: InstanceId, execution: ExecutionId, task: i32 },
-    Batch { id: InstanceId, number: u64 },
-}
-
-/// A turn that is out.
-#[derive(Debug, Clone)]
-pub(crate) struct Turn {
-    pub(crate) id: InstanceId,
-    pub(crate) execution: ExecutionId,
-    /// The moment of its `OrchestratorStarted`.
-    pub(crate) at: Timestamp,
-    /// How many of the inbox it was given.
-    pub(crate) taken: usize,
-    /// Whether one of those terminates the execution: then all of them are consumed, whatever the worker says.
-    pub(crate) terminates: bool,
-    /// Chunks of its answer that have come (`isPartial`).
-    pub(crate) chunks: Chunks,
+    /// A turn, and the chunks of its answer that have come (`isPartial`).
+    Turn(OpenTurn, AnswerChunks),
+    Activity {
+        id: InstanceId,
+        execution: ExecutionId,
+        task: i32,
+    },
+    Batch {
+        id: InstanceId,
+        number: u64,
+    },
 }
 
 impl Held {
     pub(crate) fn is_turn_of(&self, instance: &InstanceId) -> bool {
         match self {
-            Self::Turn(turn) => turn.id == *instance,
+            Self::Turn(turn, _) => turn.id == *instance,
             Self::Activity { .. } | Self::Batch { .. } => false,
         }
     }
@@ -54,13 +46,13 @@ impl Held {
     pub(crate) fn is_activity_of(&self, instance: &InstanceId, of: i32) -> bool {
         match self {
             Self::Activity { id, task, .. } => id == instance && *task == of,
-            Self::Turn(_) | Self::Batch { .. } => false,
+            Self::Turn(..) | Self::Batch { .. } => false,
         }
     }
 
     pub(crate) fn kind(&self) -> WorkKind {
         match self {
-            Self::Turn(_) => WorkKind::Turn,
+            Self::Turn(..) => WorkKind::Turn,
             Self::Activity { .. } => WorkKind::Activity,
             Self::Batch { .. } => WorkKind::Batch,
         }
@@ -69,7 +61,7 @@ impl Held {
     /// The piece of work that is held.
     pub(crate) fn work(&self) -> Work {
         match self {
-            Self::Turn(turn) => Work::Turn(turn.id.clone()),
+            Self::Turn(turn, _) => Work::Turn(turn.id.clone()),
             Self::Activity { id, task, .. } => Work::Activity(id.clone(), *task),
             Self::Batch { id, .. } => Work::Batch(id.clone()),
         }
@@ -78,12 +70,12 @@ impl Held {
 
 /// What a token is found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum TokenLookup {
     /// It holds work.
     Live(LeaseId),
     /// Its work was completed or given back not long ago: the same call was sent twice.
     JustConsumed,
-    /// It was never given out, is of another life of the hub, or somebody else has the work.
+    /// It was never given out, is of another life of the hub, or another worker has the work.
     Unknown,
 }
 
@@ -190,21 +182,21 @@ impl Leases {
         self.live.get(&id)
     }
 
-    pub(crate) fn find(&self, token: &str) -> Found {
+    pub(crate) fn find(&self, token: &str) -> TokenLookup {
         let id = token.strip_prefix(self.life.as_str()).and_then(|rest| rest.strip_prefix(':'));
         match id.and_then(|id| LeaseId::from_str_radix(id, 16).ok()) {
-            Some(id) if self.live.contains_key(&id) => Found::Live(id),
-            Some(id) if self.recent.contains(&id) => Found::JustConsumed,
-            Some(_) | None => Found::Unknown,
+            Some(id) if self.live.contains_key(&id) => TokenLookup::Live(id),
+            Some(id) if self.recent.contains(&id) => TokenLookup::JustConsumed,
+            Some(_) | None => TokenLookup::Unknown,
         }
     }
 
     /// The oldest lease that fits, for an answer that names its work instead of its token (protocol/transport.md#leases).
-    pub(crate) fn oldest(&self, fits: impl Fn(&Held) -> bool) -> Found {
+    pub(crate) fn oldest(&self, fits: impl Fn(&Held) -> bool) -> TokenLookup {
         self.live
             .iter()
             .find(|(_, lease)| fits(&lease.held))
-            .map_or(Found::Unknown, |(id, _)| Found::Live(*id))
+            .map_or(TokenLookup::Unknown, |(id, _)| TokenLookup::Live(*id))
     }
 
     /// Whether it still holds work.
@@ -234,7 +226,7 @@ impl Leases {
         Some(lease)
     }
 
-    /// Somebody else has the work now: the token is unknown from here on.
+    /// Another worker has the work now: the token is unknown from here on.
     pub(crate) fn supersede(&mut self, id: LeaseId) {
         self.live.remove(&id);
     }

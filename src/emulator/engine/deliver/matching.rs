@@ -8,13 +8,16 @@
 //!
 //! Every party takes its classes in turn, so that none starves another.
 
-use super::streams::PartyId;
-use super::worklist::{Class, ClassId, Worklist};
+use super::worklist::{Class, Worklist};
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::WorkKind;
+use crate::emulator::engine::volatile::ClassId;
 use crate::wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
+
+/// The number of a party: streams with the same filters.
+pub(crate) type PartyId = u32;
 
 /// Every kind of work, in the order of their numbers.
 pub(crate) const KINDS: [WorkKind; 3] = [WorkKind::Turn, WorkKind::Activity, WorkKind::Batch];
@@ -46,7 +49,7 @@ struct Interests([Interest; 3]);
 
 #[derive(Debug)]
 struct Interest {
-    names: Names,
+    names: NameFilter,
     /// The classes that wait and that it takes; empty where it takes all of them.
     queue: BTreeSet<ClassId>,
     /// The class that was served last: the next one behind it is next.
@@ -56,14 +59,14 @@ struct Interest {
 
 /// The names that a party takes of a kind of work, in a form that is looked up instead of searched.
 #[derive(Debug)]
-enum Names {
+enum NameFilter {
     All,
-    Listed(BTreeMap<String, Versions>),
+    Listed(BTreeMap<String, VersionFilter>),
 }
 
 /// The versions that a party takes of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Versions {
+enum VersionFilter {
     Any,
     /// "" in the list means "without a version".
     Listed(BTreeSet<String>),
@@ -93,7 +96,7 @@ impl Engine {
 impl Matching {
     /// A party comes; it has no room yet.
     pub(crate) fn join(&mut self, party: PartyId, filters: Option<&wire::WorkItemFilters>) {
-        let names = KINDS.map(|kind| Names::of(kind, filters));
+        let names = KINDS.map(|kind| NameFilter::of(kind, filters));
         let interest = |names| Interest { names, queue: BTreeSet::new(), last: None, has_room: false };
         self.parties.insert(party, Interests(names.map(interest)));
         self.newcomers.push(party);
@@ -144,7 +147,7 @@ impl Matching {
         for kind in KINDS {
             let waiting = &self.waiting[kind as usize];
             let interest = &mut interests.0[kind as usize];
-            if let Names::Listed(listed) = &interest.names {
+            if let NameFilter::Listed(listed) = &interest.names {
                 let every_name = kind != WorkKind::Batch && listed.contains_key(EVERY_NAME);
                 let takes = |class: &ClassId| interest.names.take(work.named(*class));
                 if every_name {
@@ -171,7 +174,7 @@ impl Matching {
         for party in willing {
             let Some(interests) = self.parties.get_mut(party) else { continue };
             let interest = &mut interests.0[kind as usize];
-            if matches!(interest.names, Names::Listed(_)) {
+            if matches!(interest.names, NameFilter::Listed(_)) {
                 interest.queue.insert(id);
             }
             if interest.has_room {
@@ -204,8 +207,8 @@ impl Matching {
         self.last = Some((party, kind));
         let interest = &mut self.parties.get_mut(&party)?.0[kind as usize];
         let queue = match interest.names {
-            Names::All => &self.waiting[kind as usize],
-            Names::Listed(_) => &interest.queue,
+            NameFilter::All => &self.waiting[kind as usize],
+            NameFilter::Listed(_) => &interest.queue,
         };
         let behind = interest.last.and_then(|last| queue.range((Excluded(last), Unbounded)).next());
         let class = *behind.or_else(|| queue.first())?;
@@ -238,13 +241,13 @@ impl Interest {
     /// The classes that wait and that it takes, where `waiting` are all of the kind.
     fn queue<'a>(&'a self, waiting: &'a BTreeSet<ClassId>) -> &'a BTreeSet<ClassId> {
         match self.names {
-            Names::All => waiting,
-            Names::Listed(_) => &self.queue,
+            NameFilter::All => waiting,
+            NameFilter::Listed(_) => &self.queue,
         }
     }
 }
 
-impl Names {
+impl NameFilter {
     /// What filters let through of a kind of work (protocol/transport.md#filters): no filters let everything through, a category
     /// that lists nothing takes nothing.
     fn of(kind: WorkKind, filters: Option<&wire::WorkItemFilters>) -> Self {
@@ -252,10 +255,10 @@ impl Names {
         let mut listed = BTreeMap::new();
         let mut list = |name: String, versions: &[String]| {
             let versions = match versions {
-                [] => Versions::Any,
-                some => Versions::Listed(some.iter().cloned().collect()),
+                [] => VersionFilter::Any,
+                some => VersionFilter::Listed(some.iter().cloned().collect()),
             };
-            listed.entry(name).or_insert_with(|| Versions::Listed(BTreeSet::new())).add(versions);
+            listed.entry(name).or_insert_with(|| VersionFilter::Listed(BTreeSet::new())).add(versions);
         };
         match kind {
             WorkKind::Turn => filters.orchestrations.iter().for_each(|f| list(f.name.clone(), &f.versions)),
@@ -264,7 +267,7 @@ impl Names {
             WorkKind::Batch => filters.entities.iter().for_each(|f| list(f.name.to_ascii_lowercase(), &[])),
         }
         match listed.get(EVERY_NAME) {
-            Some(Versions::Any) if kind != WorkKind::Batch => Self::All,
+            Some(VersionFilter::Any) if kind != WorkKind::Batch => Self::All,
             Some(_) | None => Self::Listed(listed),
         }
     }
@@ -276,7 +279,7 @@ impl Names {
     }
 }
 
-impl Versions {
+impl VersionFilter {
     fn take(&self, version: &str) -> bool {
         match self {
             Self::Any => true,

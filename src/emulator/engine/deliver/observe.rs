@@ -1,10 +1,10 @@
 //! Makes notices of what happens, as far as they are listened to.
 
-use super::lease::{Held, LeaseId, Turn};
+use super::lease::Held;
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{StreamId, WorkKind};
 use crate::emulator::engine::notice::{Item, Listening, Notice, Warning};
-use crate::emulator::engine::record::Record;
+use crate::emulator::engine::volatile::LeaseId;
 use crate::model::{InstanceId, Timestamp};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const RIGHT_AFTER: Duration = Duration::from_secs(1);
 impl Engine {
     /// Says how much of what happens from now on is to be made into notices.
     pub fn listen(&mut self, listening: Listening) {
-        self.listening = listening;
+        self.decider.notices.listen(listening);
         if listening < Listening::Warnings {
             self.unclaimed.forget();
             self.last_sent.clear();
@@ -23,60 +23,12 @@ impl Engine {
 
     /// What has happened since this was last asked.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
-    }
-
-    /// Tells of an instance that begins or ends by a record.
-    pub(crate) fn note_life(&mut self, record: &Record) {
-        if self.listening < Listening::Lives {
-            return;
-        }
-        match record {
-            Record::Created { id, started, .. } => self.notices.push(Notice::InstanceStarted {
-                id: id.clone(),
-                name: started.name.clone(),
-                version: started.version.clone(),
-            }),
-            Record::Committed { id, commit } => {
-                let Some(end) = &commit.end else { return };
-                let name = self.instances.get(id).map(|instance| instance.started.name.clone());
-                self.notices.push(Notice::InstanceEnded {
-                    id: id.clone(),
-                    name: name.unwrap_or_default(),
-                    status: end.status,
-                    failure: end
-                        .failure
-                        .as_deref()
-                        .map(|failure| format!("{}: {}", failure.error_type, failure.error_message)),
-                });
-            }
-            Record::Arrived { .. }
-            | Record::Continued { .. }
-            | Record::Paused { .. }
-            | Record::RewindBegan { .. }
-            | Record::Rewound { .. }
-            | Record::RewindRefused { .. }
-            | Record::Late { .. }
-            | Record::Removed { .. }
-            | Record::Entity(_) => {}
-        }
-    }
-
-    /// Makes a notice where somebody listens to what `needs` names.
-    pub(crate) fn note(&mut self, needs: Listening, notice: impl FnOnce() -> Notice) {
-        if self.listening >= needs {
-            self.notices.push(notice());
-        }
-    }
-
-    /// Makes a warning where the log takes warnings.
-    pub(crate) fn warn(&mut self, warning: impl FnOnce() -> Warning) {
-        self.note(Listening::Warnings, || Notice::Warning(warning()));
+        self.decider.notices.take()
     }
 
     /// Tells of a work item that goes out, and remembers it until its stream has outlived it a little.
     pub(crate) fn note_handed_out(&mut self, stream: StreamId, lease: LeaseId, bytes: usize, now: Timestamp) {
-        if self.listening < Listening::Warnings {
+        if !self.decider.notices.are_for(Listening::Warnings) {
             return;
         }
         // Of several that went out together, the longest is the most likely to have broken the stream.
@@ -86,25 +38,25 @@ impl Engine {
         if !longer {
             self.last_sent.insert(stream, Sent { lease, bytes, at: now });
         }
-        if self.listening >= Listening::Work
+        if self.decider.notices.are_for(Listening::Work)
             && let Some(item) = self.item(lease)
         {
-            self.notices.push(Notice::HandedOut { item, bytes });
+            self.decider.notices.note(Listening::Work, || Notice::HandedOut { item, bytes });
         }
     }
 
     /// Tells of a work item whose answer has come; before its lease is used up.
     pub(crate) fn note_answered(&mut self, lease: LeaseId) {
-        if self.listening >= Listening::Work
+        if self.decider.notices.are_for(Listening::Work)
             && let Some(item) = self.item(lease)
         {
-            self.notices.push(Notice::Answered { item });
+            self.decider.notices.note(Listening::Work, || Notice::Answered { item });
         }
     }
 
     /// The item of a lease that is about to be given back, where the log may be told of it.
     pub(crate) fn item_to_note(&self, lease: LeaseId) -> Option<Item> {
-        if self.listening >= Listening::Warnings { self.item(lease) } else { None }
+        if self.decider.notices.are_for(Listening::Warnings) { self.item(lease) } else { None }
     }
 
     /// Tells of a stream that ended soon after it was given something; before its work is offered to others.
@@ -116,53 +68,46 @@ impl Engine {
         {
             // The stream is not among those that are connected any more.
             item.worker = worker.map(str::to_owned);
-            self.notices.push(Notice::Warning(Warning::Broke { item, bytes: sent.bytes, after }));
-        }
-    }
-
-    /// Tells of an event that was sent to an entity.
-    pub(crate) fn note_event_for_entity(&mut self, id: &InstanceId, event: &str) {
-        if id.is_entity() {
-            self.warn(|| Warning::EventForEntity { id: id.clone(), event: event.to_owned() });
+            self.decider.notices.warn(|| Warning::Broke { item, bytes: sent.bytes, after });
         }
     }
 
     /// Tells of a turn of a rewind whose answer has no new history. Its lease is used up by now; its stream is the one
     /// that keeps the orchestration.
-    pub(crate) fn note_not_rewound(&mut self, turn: &Turn) {
-        if self.listening < Listening::Warnings {
+    pub(crate) fn note_not_rewound(&mut self, id: &InstanceId) {
+        if !self.decider.notices.are_for(Listening::Warnings) {
             return;
         }
-        let instance = self.instances.get(&turn.id);
-        let stream = instance.and_then(|instance| instance.kept_by);
+        let Some((instance, volatile)) = self.decider.state.slot(id) else { return };
+        let stream = volatile.kept_by;
         let item = Item {
             kind: WorkKind::Turn,
-            id: turn.id.clone(),
-            name: instance.map(|instance| instance.started.name.clone()).unwrap_or_default(),
+            id: id.clone(),
+            name: instance.started().name.clone(),
             task: None,
             stream,
             worker: stream.and_then(|s| self.streams.get(s)).and_then(|s| s.offer.worker.clone()),
         };
-        self.notices.push(Notice::Warning(Warning::NotRewound { item }));
+        self.decider.notices.warn(|| Warning::NotRewound { item });
     }
 
     /// What a lease is about.
     fn item(&self, lease: LeaseId) -> Option<Item> {
         let lease = self.leases.get(lease)?;
         let (kind, id, task) = match &lease.held {
-            Held::Turn(turn) => (WorkKind::Turn, &turn.id, None),
+            Held::Turn(turn, _) => (WorkKind::Turn, &turn.id, None),
             Held::Activity { id, task, .. } => (WorkKind::Activity, id, Some(*task)),
             Held::Batch { id, .. } => (WorkKind::Batch, id, None),
         };
-        let instance = self.instances.get(id);
-        let class = match task {
-            None => instance.map(|instance| instance.class),
-            Some(task) => instance.and_then(|i| i.activities.get(&task)).map(|activity| activity.class),
+        let slot = self.decider.state.slot(id);
+        let place = match task {
+            None => slot.map(|(_, volatile)| &volatile.turn),
+            Some(task) => slot.and_then(|(i, _)| i.activity(task)).map(|activity| activity.place()),
         };
         let name = match kind {
             WorkKind::Batch => id.entity_name().unwrap_or_default().to_owned(),
             WorkKind::Turn | WorkKind::Activity => {
-                class.map(|class| self.work.named(class).name.to_string()).unwrap_or_default()
+                place.map(|place| self.work.named(place.class).name.to_string()).unwrap_or_default()
             }
         };
         let stream = lease.stream;

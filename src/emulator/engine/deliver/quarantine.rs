@@ -1,22 +1,15 @@
-//! Hands suspects out alone, and fails what is known to kill its workers.
+//! Hands suspects out alone, and has failed what is known to kill its workers.
 
-use super::hand_out::Departure;
-use super::lease::{Held, LeaseId};
+use super::departure::Departure;
+use super::lease::Held;
 use super::suspects::{FRESH, Quarantine, Verdict};
-use super::worklist::{Waiting, Work};
+use super::worklist::{WaitingWork, Work};
 use crate::emulator::engine::Engine;
-use crate::emulator::engine::command::{StreamId, WorkKind};
-use crate::emulator::engine::entity::Decision;
-use crate::emulator::engine::notice::Warning;
-use crate::emulator::engine::record::{Record, Settles};
-use crate::emulator::engine::state::instance::{End, Stage};
-use crate::model::{Kind, Status, Timestamp, event, failure};
-use crate::wire::TaskFailureDetails;
+use crate::emulator::engine::command::StreamId;
+use crate::emulator::engine::volatile::{LeaseId, Stage};
+use crate::model::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// How a task is said to have failed whose workers die of it.
-const WORKER_LOST: &str = "WorkerLost";
 
 /// How long a suspect rests that no connected worker takes.
 const NO_WORKER: Duration = Duration::from_secs(1);
@@ -61,8 +54,10 @@ impl Engine {
         self.quarantine_ends(lease);
         let work = held.work();
         match held {
-            Held::Batch { id, .. } if self.entities.backlog(id) > 1 => self.suspects.forgive(&work),
-            Held::Batch { .. } | Held::Turn(_) | Held::Activity { .. } => self.suspects.clear(&work),
+            Held::Batch { id, .. } if self.decider.state.entities().backlog(id) > 1 => {
+                self.suspects.forgive(&work)
+            }
+            Held::Batch { .. } | Held::Turn(..) | Held::Activity { .. } => self.suspects.clear(&work),
         }
     }
 
@@ -167,71 +162,35 @@ impl Engine {
     }
 
     /// Fails what its workers died of so many times: the activity, the instance of the turn, or the calls among the
-    /// entity's operations. Signals have no one to tell, and are never dropped: they are offered again after `rest`.
+    /// entity's operations.
     pub(crate) fn fail_lost(&mut self, work: Work, lease: LeaseId, times: u32, now: Timestamp) {
         self.leases.supersede(lease);
-        let (kind, what) = match &work {
-            Work::Turn(_) => (WorkKind::Turn, "a turn of the orchestrator"),
-            Work::Activity(..) => (WorkKind::Activity, "the activity"),
-            Work::Batch(_) => (WorkKind::Batch, "an operation of the entity"),
-        };
         let class = self.class_of(&work);
         let name = class.map(|class| self.work.named(class).name.clone()).unwrap_or_default();
-        let failed = failure::not_retriable(
-            WORKER_LOST,
-            format!(
-                "{times} workers lost their connection soon after they were handed {what} '{name}', and no other work: it \
-                 seems to end their process (an abort, a stack overflow, no memory); mend it and start again, or \
-                 allow more losses (--max-worker-losses)"
-            ),
-        );
-        let id = work.subject().clone();
-        self.warn(|| Warning::KillsWorkers { kind, id, times });
-        match work {
+        match &work {
             Work::Turn(id) => {
-                if self.instances.get(&id).is_some_and(|instance| instance.rewinding.is_some()) {
-                    self.refuse_rewind(&id, now);
-                } else {
-                    let failure = Some(Box::new(failed));
-                    let end = End { status: Status::Failed, output: None, failure, at: now };
-                    self.end_by_decree(&id, &end, false, now);
+                if let Some(volatile) = self.decider.state.volatile_mut(id) {
+                    volatile.turn.stage = Stage::Idle;
                 }
-                self.suspects.clear(&Work::Turn(id));
+                self.decider.turn_kills_workers(id, &name, times, now);
             }
-            Work::Activity(id, task) => {
-                let event = event::task_failed(now, task, failed);
-                self.arrive(&id, Settles::Activity(task), Kind::TaskFailed, &event, now);
-                self.suspects.clear(&Work::Activity(id, task));
+            Work::Activity(id, task) => self.decider.activity_kills_workers(id, *task, &name, times, now),
+            Work::Batch(id) => {
+                let left = self.decider.batch_kills_workers(id, &name, times, now);
+                self.follow(now);
+                if left {
+                    self.suspects.forgive(&work);
+                    let class = self.batch_class(id);
+                    self.work.put_off(
+                        now.plus(self.config.longest_rest),
+                        WaitingWork { work, class, avoid: None },
+                    );
+                    return;
+                }
             }
-            Work::Batch(_) => self.fail_calls(work, &failed, now),
         }
-    }
-
-    fn fail_calls(&mut self, work: Work, failed: &TaskFailureDetails, now: Timestamp) {
-        let Work::Batch(id) = &work else { return };
-        let mut decision = Decision::default();
-        let left = self.entities.fail_calls(id, failed, now, &mut decision);
-        let class = self.batch_class(id);
-        self.absorb(decision, now);
-        if left {
-            self.suspects.forgive(&work);
-            let waiting = Waiting { work, class, avoid: None };
-            self.work.put_off(now.plus(self.config.longest_rest), waiting);
-        } else {
-            self.suspects.clear(&work);
-        }
-    }
-
-    /// The end that was to be undone stands again.
-    pub(crate) fn refuse_rewind(&mut self, id: &crate::model::InstanceId, now: Timestamp) {
-        self.put(Record::RewindRefused { id: id.clone(), at: now });
-        if let Some(instance) = self.instances.get_mut(id) {
-            instance.stage = Stage::Idle;
-        }
-        // A parent that was rewound with it waits for it again.
-        if let Some(end) = self.instances.get(id).and_then(|instance| instance.end.clone()) {
-            self.after_end(id, &end, false);
-        }
+        self.follow(now);
+        self.suspects.clear(&work);
     }
 }
 

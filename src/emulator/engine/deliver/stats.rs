@@ -9,9 +9,9 @@ impl Engine {
     /// What the hub holds and who is connected.
     pub(crate) fn stats(&mut self) -> Stats {
         let mut stats = Stats {
-            instances: self.index.counts(),
-            entities: self.entities.len(),
-            timers: self.timers.len(),
+            instances: self.decider.state.index().counts(),
+            entities: self.decider.state.entities().len(),
+            timers: self.decider.state.timers(),
             waiters: self.waiters.len(),
             bytes: self.bytes(),
             ..Stats::default()

@@ -1,9 +1,9 @@
 //! Knows the connected workers, and which of them gets the next piece of work.
 
-use super::lease::LeaseId;
-use super::matching::{KINDS, Matching};
-use super::worklist::{Class, ClassId};
+use super::matching::{KINDS, Matching, PartyId};
+use super::worklist::Class;
 use crate::emulator::engine::command::{Offer, StreamId, WorkKind};
+use crate::emulator::engine::volatile::{ClassId, LeaseId};
 use crate::wire;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,14 +34,14 @@ impl Stream {
         !self.reserved && self.takes_more(kind, backlog)
     }
 
-    fn place(&self, kind: WorkKind, id: StreamId) -> Place {
+    fn standing(&self, kind: WorkKind, id: StreamId) -> Standing {
         (self.active[kind as usize], self.last[kind as usize], id)
     }
 }
 
 /// What a stream may hold where its worker does not say, and what may wait for a worker that does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bounds {
+pub(crate) struct StreamBounds {
     /// Uncompleted items of a kind.
     pub(crate) items: usize,
     /// Bytes that were handed to the stream and that its worker has not taken.
@@ -50,9 +50,7 @@ pub(crate) struct Bounds {
 
 /// Where a stream stands among those with room: the one that holds the fewest items is next, then the one that waited
 /// longest. A worker that answers is so preferred to one that only keeps what it gets.
-pub(crate) type Place = (usize, u64, StreamId);
-
-pub(crate) type PartyId = u32;
+pub(crate) type Standing = (usize, u64, StreamId);
 
 /// Streams with the same filters: they are willing to run the same.
 #[derive(Debug)]
@@ -60,13 +58,13 @@ struct Party {
     filters: Option<wire::WorkItemFilters>,
     members: usize,
     /// By kind of work: its streams that have room, the next one first.
-    open: [BTreeSet<Place>; 3],
+    open: [BTreeSet<Standing>; 3],
 }
 
 /// Every connected worker of a hub.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    bounds: Bounds,
+    bounds: StreamBounds,
     all: BTreeMap<StreamId, Stream>,
     parties: BTreeMap<PartyId, Party>,
     formed: PartyId,
@@ -75,7 +73,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: StreamBounds) -> Self {
         Self {
             bounds,
             all: BTreeMap::new(),
@@ -113,7 +111,7 @@ impl Streams {
             members.members += 1;
             for kind in KINDS {
                 if stream.has_room(kind, self.bounds.backlog) {
-                    members.open[kind as usize].insert(stream.place(kind, id));
+                    members.open[kind as usize].insert(stream.standing(kind, id));
                     self.matching.set_room(party, kind, true);
                 }
             }
@@ -135,7 +133,7 @@ impl Streams {
             party.members -= 1;
             for kind in KINDS {
                 let open = &mut party.open[kind as usize];
-                open.remove(&stream.place(kind, id));
+                open.remove(&stream.standing(kind, id));
                 self.matching.set_room(stream.party, kind, !open.is_empty());
             }
             if party.members == 0 {
@@ -152,13 +150,17 @@ impl Streams {
     }
 
     /// Every connected worker that is willing to run a class, and where it stands if it has room.
-    pub(crate) fn takers(&mut self, id: ClassId, class: &Class) -> Vec<(StreamId, &Stream, Option<Place>)> {
+    pub(crate) fn takers(
+        &mut self,
+        id: ClassId,
+        class: &Class,
+    ) -> Vec<(StreamId, &Stream, Option<Standing>)> {
         let (kind, backlog) = (class.kind, self.bounds.backlog);
         let willing = self.matching.willing(id, class).to_vec();
         let takers = self.all.iter().filter(|(_, stream)| willing.contains(&stream.party));
-        let place =
-            |id: StreamId, stream: &Stream| stream.has_room(kind, backlog).then(|| stream.place(kind, id));
-        takers.map(|(id, stream)| (*id, stream, place(*id, stream))).collect()
+        let standing =
+            |id: StreamId, stream: &Stream| stream.has_room(kind, backlog).then(|| stream.standing(kind, id));
+        takers.map(|(id, stream)| (*id, stream, standing(*id, stream))).collect()
     }
 
     /// The stream that gets the next piece of a class: `keeper` where it can, otherwise the one that holds the fewest,
@@ -240,10 +242,10 @@ impl Streams {
         let Some(stream) = self.all.get_mut(&id) else { return };
         let Some(party) = self.parties.get_mut(&stream.party) else { return };
         let open = &mut party.open[kind as usize];
-        open.remove(&stream.place(kind, id));
+        open.remove(&stream.standing(kind, id));
         change(stream);
         if stream.has_room(kind, self.bounds.backlog) {
-            open.insert(stream.place(kind, id));
+            open.insert(stream.standing(kind, id));
         }
         self.matching.set_room(stream.party, kind, !open.is_empty());
     }
@@ -253,13 +255,13 @@ impl Streams {
         let Some(stream) = self.all.get_mut(&id) else { return };
         let Some(party) = self.parties.get_mut(&stream.party) else { return };
         for kind in KINDS {
-            party.open[kind as usize].remove(&stream.place(kind, id));
+            party.open[kind as usize].remove(&stream.standing(kind, id));
         }
         change(stream);
         for kind in KINDS {
             let open = &mut party.open[kind as usize];
             if stream.has_room(kind, self.bounds.backlog) {
-                open.insert(stream.place(kind, id));
+                open.insert(stream.standing(kind, id));
             }
             self.matching.set_room(stream.party, kind, !open.is_empty());
         }

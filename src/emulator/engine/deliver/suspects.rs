@@ -16,9 +16,9 @@
 //! Innocent work that is in flight while workers are killed at random is so suspected, separated and cleared, but only
 //! blamed by chance, and failing takes many blames in a row without one answer.
 
-use super::lease::LeaseId;
-use super::worklist::{Waiting, Work};
+use super::worklist::{WaitingWork, Work};
 use crate::emulator::engine::command::StreamId;
+use crate::emulator::engine::volatile::LeaseId;
 use crate::model::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -34,7 +34,7 @@ const FIRST_REST: Duration = Duration::from_millis(100);
 
 /// What is known of an item whose workers died.
 #[derive(Debug, Clone, Copy, Default)]
-struct Losses {
+struct LossCounts {
     /// How often a worker died that held it.
     lost: u32,
     /// How often it was a suspect.
@@ -66,9 +66,9 @@ pub(crate) enum Quarantine {
 /// The items whose workers died, and the one that is watched.
 #[derive(Debug)]
 pub(crate) struct Suspects {
-    known: BTreeMap<Work, Losses>,
+    known: BTreeMap<Work, LossCounts>,
     /// Those that are ready to be handed out alone.
-    pub(crate) waiting: VecDeque<Waiting>,
+    pub(crate) waiting: VecDeque<WaitingWork>,
     pub(crate) quarantine: Quarantine,
 }
 

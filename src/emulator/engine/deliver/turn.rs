@@ -1,12 +1,13 @@
 //! Builds what a worker is given for a turn.
 
-use super::chunks::Chunks;
-use super::lease::{Held, LeaseId, Turn};
-use super::worklist::ClassId;
+use super::chunks::AnswerChunks;
+use super::lease::Held;
 use crate::emulator::engine::Engine;
-use crate::emulator::engine::command::{StreamId, WorkKind};
+use crate::emulator::engine::command::StreamId;
+use crate::emulator::engine::decide::open_turn::OpenTurn;
 use crate::emulator::engine::state::history::{encode, frame, framed_len};
 use crate::emulator::engine::state::instance::Instance;
+use crate::emulator::engine::volatile::LeaseId;
 use crate::model::extension::PAST_PROPERTY;
 use crate::model::{InstanceId, Kind, Timestamp, event};
 use crate::wire;
@@ -39,11 +40,6 @@ enum Past {
 }
 
 impl Engine {
-    /// The class that a worker must take to run the turns of what `started` began.
-    pub(crate) fn turn_class(&mut self, started: &wire::ExecutionStartedEvent) -> ClassId {
-        self.work.class(WorkKind::Turn, &started.name, started.version.as_deref())
-    }
-
     /// Hands a turn of `id` to a stream: what is in its inbox, as much as one message may hold, and a moment.
     pub(crate) fn turn_for(
         &mut self,
@@ -53,19 +49,19 @@ impl Engine {
     ) -> Option<(LeaseId, Bytes)> {
         let (number, token) = self.leases.next();
         let offer = &self.streams.get(stream)?.offer;
-        let instance = self.instances.get(id)?;
+        let (instance, volatile) = self.decider.state.slot(id)?;
         // The orchestrator's clock: never before that of the turn before.
-        let at = now.max(instance.clock);
+        let at = now.max(instance.clock());
         let (most, item_bytes) = (self.config.turn_bytes, self.config.item_bytes);
-        let past_len = instance.history.framed().len();
+        let past_len = instance.history().framed().len();
         // A rewind is told no other news; it goes as a whole wherever it fits.
-        let is_long = match &instance.rewinding {
+        let is_long = match instance.rewinding() {
             Some(_) => past_len > item_bytes.saturating_sub(ENVELOPE),
             None => past_len + inbox_len(instance, most) > most,
         };
-        let past = if instance.history.len() == 0 {
+        let past = if instance.history().len() == 0 {
             Past::Embedded
-        } else if instance.rewinding.is_none() && offer.sticky && instance.kept_by == Some(stream) {
+        } else if instance.rewinding().is_none() && offer.sticky && volatile.kept_by == Some(stream) {
             Past::Kept
         } else if offer.history_streaming && is_long {
             Past::Streamed
@@ -81,29 +77,28 @@ impl Engine {
         let item = turn_item(id, instance, at, past, &news, &token);
         if item.len() > item_bytes {
             let bytes = item.len();
-            self.turn_too_large(id, bytes, now);
+            self.fail_long(id, bytes, now);
             return None;
         }
-        let held = Turn {
+        let held = OpenTurn {
             id: id.clone(),
-            execution: instance.execution.clone(),
+            execution: instance.execution().clone(),
             at,
             taken: news.taken,
             terminates: news.terminates,
-            chunks: Chunks::default(),
         };
-        self.leases.give(stream, Held::Turn(held), now);
+        self.leases.give(stream, Held::Turn(held, AnswerChunks::default()), now);
         Some((number, item))
     }
 }
 
 /// About how many bytes the smallest turn of an instance has whose past travels in it.
 pub(crate) fn least_len(instance: &Instance) -> usize {
-    let first = match &instance.rewinding {
-        Some(rewinding) => Some(&rewinding.event),
-        None => instance.inbox.front().map(|arrived| &arrived.event),
+    let first = match instance.rewinding() {
+        Some(event) => Some(event),
+        None => instance.inbox().front().map(|arrived| &arrived.event),
     };
-    instance.history.framed().len() + ENVELOPE + first.map_or(0, |event| framed_len(event.len()))
+    instance.history().framed().len() + ENVELOPE + first.map_or(0, |event| framed_len(event.len()))
 }
 
 /// What of an inbox a turn covers, and what of that its worker is told.
@@ -118,14 +113,15 @@ struct News {
 
 impl News {
     fn of(instance: &Instance, room: usize) -> Self {
-        if instance.rewinding.is_some() {
+        if instance.rewinding().is_some() {
             return Self { taken: 0, told: 0..0, terminates: false };
         }
-        let terminated = instance.inbox.iter().position(|arrived| arrived.kind == Kind::ExecutionTerminated);
+        let terminated =
+            instance.inbox().iter().position(|arrived| arrived.kind == Kind::ExecutionTerminated);
         match terminated {
             // Java's worker stops for good where a termination stands beside events that end its code: it is told alone,
             // and what came before it goes into history unseen, as nothing can come of it any more (R74).
-            Some(at) if instance.history.len() > 0 => {
+            Some(at) if instance.history().len() > 0 => {
                 Self { taken: at + 1, told: at..at + 1, terminates: true }
             }
             // In the first turn of an execution a worker must be told how it began.
@@ -145,17 +141,17 @@ impl News {
 /// what the events before it scheduled (R72).
 fn fitting(instance: &Instance, room: usize) -> usize {
     let mut len = 0;
-    let fit = instance.inbox.iter().enumerate().take_while(|(at, arrived)| {
+    let fit = instance.inbox().iter().enumerate().take_while(|(at, arrived)| {
         len += framed_len(arrived.event.len());
         len <= room && (*at == 0 || arrived.kind != Kind::ExecutionSuspended)
     });
-    fit.count().max(1).min(instance.inbox.len())
+    fit.count().max(1).min(instance.inbox().len())
 }
 
 /// How many bytes an inbox has; it is not counted further than `most`.
 fn inbox_len(instance: &Instance, most: usize) -> usize {
     let mut len = 0;
-    for arrived in &instance.inbox {
+    for arrived in instance.inbox() {
         len += framed_len(arrived.event.len());
         if len > most {
             break;
@@ -175,12 +171,12 @@ fn turn_item(
     let mut properties = BTreeMap::new();
     if past == Past::Kept {
         #[expect(clippy::cast_precision_loss, reason = "no history has 2^52 events")]
-        let kept = prost_types::value::Kind::NumberValue(instance.history.len() as f64);
+        let kept = prost_types::value::Kind::NumberValue(instance.history().len() as f64);
         properties.insert(PAST_PROPERTY.to_owned(), prost_types::Value { kind: Some(kept) });
     }
     let head = wire::OrchestratorRequest {
         instance_id: id.as_str().to_owned(),
-        execution_id: Some(instance.execution.as_str().to_owned()),
+        execution_id: Some(instance.execution().as_str().to_owned()),
         past_events: Vec::new(),
         new_events: Vec::new(),
         // Always there, with the duration: .NET and Go refuse entities otherwise (protocol/turns.md#shape).
@@ -189,18 +185,18 @@ fn turn_item(
         }),
         requires_history_streaming: past == Past::Streamed,
         properties,
-        orchestration_trace_context: instance.trace.clone(),
+        orchestration_trace_context: instance.trace().cloned(),
     }
     .encode_to_vec();
     let begins = encode(&event::orchestrator_started(at));
     // A rewind is exactly two events; whatever else has arrived waits (protocol/turns.md#rewind).
-    let arrived: Vec<&Bytes> = match &instance.rewinding {
-        Some(rewinding) => vec![&rewinding.event],
-        None => instance.inbox.range(news.told.clone()).map(|arrived| &arrived.event).collect(),
+    let arrived: Vec<&Bytes> = match instance.rewinding() {
+        Some(event) => vec![event],
+        None => instance.inbox().range(news.told.clone()).map(|arrived| &arrived.event).collect(),
     };
     let new = std::iter::once(&begins).chain(arrived);
     let new_len: usize = new.clone().map(|event| framed_len(event.len())).sum();
-    let embedded: &[u8] = if past == Past::Embedded { instance.history.framed() } else { &[] };
+    let embedded: &[u8] = if past == Past::Embedded { instance.history().framed() } else { &[] };
     let body = head.len() + embedded.len() + new_len;
     let mut item = Vec::with_capacity(body + token.len() + 16);
     prost::encoding::encode_key(field::TURN, prost::encoding::WireType::LengthDelimited, &mut item);

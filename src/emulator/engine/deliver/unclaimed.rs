@@ -3,7 +3,7 @@
 use super::worklist::Class;
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Offer, WorkKind};
-use crate::emulator::engine::notice::{Listening, Notice, Warning};
+use crate::emulator::engine::notice::{Item, Listening, Nearest, Warning};
 use crate::model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,21 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many classes are watched at a time.
 const WATCHED: usize = 1_000;
 
-/// What a connected worker takes that is nearest to what waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Nearest {
-    /// The same name in other upper and lower case.
-    Name(String),
-    /// The same version, written otherwise.
-    Version(String),
-    /// The same name, in these versions.
-    Versions(Vec<String>),
-}
-
 /// What was seen to wait without a worker that takes it.
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed {
-    seen: BTreeMap<Class, Seen>,
+    seen: BTreeMap<Class, SeenUnclaimed>,
     /// When is looked next, at the earliest.
     next: Timestamp,
     /// Whether that look may find what is not told yet; otherwise nothing needs to wake the hub for it.
@@ -36,9 +25,9 @@ pub(crate) struct Unclaimed {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct SeenUnclaimed {
     since: Timestamp,
-    told: bool,
+    warned: bool,
 }
 
 impl Unclaimed {
@@ -59,7 +48,7 @@ impl Engine {
     /// It costs a comparison, save once in [`PATIENCE`] while something waits. A name is told again only after a worker
     /// took it meanwhile.
     pub(crate) fn look_for_unclaimed(&mut self, now: Timestamp) {
-        if self.listening < Listening::Warnings {
+        if !self.decider.notices.are_for(Listening::Warnings) {
             return;
         }
         if self.work.is_empty() {
@@ -83,23 +72,24 @@ impl Engine {
             if waiting().next().is_none() {
                 continue;
             }
-            let mut found = before.remove(&class).unwrap_or(Seen { since: now, told: false });
-            if !found.told && now.since(found.since) >= PATIENCE {
-                found.told = true;
+            let mut found = before.remove(&class).unwrap_or(SeenUnclaimed { since: now, warned: false });
+            if !found.warned && now.since(found.since) >= PATIENCE {
+                found.warned = true;
                 let offers = || self.streams.iter().map(|(_, stream)| &stream.offer);
-                self.notices.push(Notice::Warning(Warning::Unclaimed {
+                let warning = Warning::Unclaimed {
                     kind: class.kind,
                     name: class.name.to_string(),
                     version: Some(class.version.to_string()).filter(|version| !version.is_empty()),
                     waits: waiting().count(),
                     workers: offers().count(),
                     nearest: nearest(offers(), &class),
-                }));
+                };
+                self.decider.notices.warn(|| warning);
             }
             seen.insert(class, found);
         }
         self.unclaimed.next = now.plus(PATIENCE);
-        self.unclaimed.wanted = seen.values().any(|seen| !seen.told);
+        self.unclaimed.wanted = seen.values().any(|seen| !seen.warned);
         self.unclaimed.seen = seen;
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps who waits for which instance.
+//! Keeps which calls wait for which instance, and answers them.
 
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Effect, Refusal, Reply, Until, WaiterId};
@@ -6,15 +6,15 @@ use crate::model::{InstanceId, Status};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Everybody who waits.
+/// Every call that waits.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    by_instance: BTreeMap<InstanceId, BTreeMap<WaiterId, Wish>>,
+    by_instance: BTreeMap<InstanceId, BTreeMap<WaiterId, WaitedFor>>,
     all: BTreeMap<WaiterId, InstanceId>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Wish {
+struct WaitedFor {
     until: Until,
     payloads: bool,
 }
@@ -24,8 +24,8 @@ impl Waiters {
         self.all.len()
     }
 
-    fn wait(&mut self, waiter: WaiterId, id: &InstanceId, wish: Wish) {
-        self.by_instance.entry(id.clone()).or_default().insert(waiter, wish);
+    fn wait(&mut self, waiter: WaiterId, id: &InstanceId, wanted: WaitedFor) {
+        self.by_instance.entry(id.clone()).or_default().insert(waiter, wanted);
         self.all.insert(waiter, id.clone());
     }
 
@@ -39,15 +39,18 @@ impl Waiters {
         }
     }
 
-    /// Those whose wish `met` says is met; they wait no longer.
-    fn take(&mut self, id: &InstanceId, met: impl Fn(Until) -> bool) -> Vec<(WaiterId, Wish)> {
+    /// Those for which `is_met` holds; they wait no longer.
+    fn take(&mut self, id: &InstanceId, is_met: impl Fn(Until) -> bool) -> Vec<(WaiterId, WaitedFor)> {
         let Some(waiting) = self.by_instance.get(id) else { return Vec::new() };
-        let happy: Vec<_> =
-            waiting.iter().filter(|(_, wish)| met(wish.until)).map(|(who, wish)| (*who, *wish)).collect();
-        for (who, _) in &happy {
+        let met: Vec<_> = waiting
+            .iter()
+            .filter(|(_, wanted)| is_met(wanted.until))
+            .map(|(who, wanted)| (*who, *wanted))
+            .collect();
+        for (who, _) in &met {
             self.forget(*who);
         }
-        happy
+        met
     }
 }
 
@@ -68,24 +71,25 @@ impl Engine {
         until: Until,
         payloads: bool,
     ) -> Result<Reply, Refusal> {
-        let instance = self.instances.get(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
+        let instance =
+            self.decider.state.instance(id).ok_or_else(|| Refusal::NoSuchInstance { id: id.clone() })?;
         if is_met(until, instance.status()) {
             return Ok(Reply::State(Some(Arc::new(instance.state(id, payloads)))));
         }
-        self.waiters.wait(waiter, id, Wish { until, payloads });
+        self.waiters.wait(waiter, id, WaitedFor { until, payloads });
         Ok(Reply::Waiting)
     }
 
     /// Answers those who waited for what an instance is now.
     pub(crate) fn notify(&mut self, id: &InstanceId) {
-        match self.instances.get(id) {
+        match self.decider.state.instance(id) {
             Some(instance) => {
                 let status = instance.status();
                 // All who wait for the same get the same: hundreds may wait for an output of megabytes.
                 let mut shared = [None, None];
-                for (waiter, wish) in self.waiters.take(id, |until| is_met(until, status)) {
-                    let state = shared[usize::from(wish.payloads)]
-                        .get_or_insert_with(|| Arc::new(instance.state(id, wish.payloads)));
+                for (waiter, wanted) in self.waiters.take(id, |until| is_met(until, status)) {
+                    let state = shared[usize::from(wanted.payloads)]
+                        .get_or_insert_with(|| Arc::new(instance.state(id, wanted.payloads)));
                     self.effects.push(Effect::Answer { waiter, answer: Ok(state.clone()) });
                 }
             }

@@ -1,7 +1,7 @@
 //! Keeps what is ready to be handed out, by what a worker must be able to run.
 
 use crate::emulator::engine::command::{StreamId, WorkKind};
-use crate::emulator::engine::state::instance::{Activity, Stage};
+use crate::emulator::engine::volatile::{ClassId, Placement, Stage};
 use crate::model::{InstanceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,10 +15,6 @@ pub(crate) struct Class {
     /// Empty where there is none.
     pub(crate) version: Arc<str>,
 }
-
-/// A [`Class`] that this worklist knows, or has forgotten: an id is never given twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ClassId(u64);
 
 /// One piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +35,7 @@ impl Work {
 
 /// A piece of work that waits to be handed out.
 #[derive(Debug, Clone)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingWork {
     pub(crate) work: Work,
     pub(crate) class: ClassId,
     /// The stream that gave it back: another one gets it first.
@@ -48,11 +44,11 @@ pub(crate) struct Waiting {
 
 /// A class, who needs it, and what of it is ready.
 #[derive(Debug)]
-struct Queue {
+struct ClassQueue {
     class: Class,
     /// How many instances and activities are of this class.
     users: usize,
-    ready: VecDeque<Waiting>,
+    ready: VecDeque<WaitingWork>,
     /// How many entries are known to be out of date.
     stale: usize,
     /// Whether it is among `crowded`.
@@ -61,7 +57,7 @@ struct Queue {
     is_idle: bool,
 }
 
-impl Queue {
+impl ClassQueue {
     fn of(class: Class) -> Self {
         Self { class, users: 0, ready: VecDeque::new(), stale: 0, is_crowded: false, is_idle: false }
     }
@@ -81,7 +77,7 @@ const IDLE: usize = 256;
 /// [`Worklist::take_crowded`] names it, so that those entries are dropped though the head of the queue waits.
 #[derive(Debug)]
 pub(crate) struct Worklist {
-    classes: BTreeMap<ClassId, Queue>,
+    classes: BTreeMap<ClassId, ClassQueue>,
     known: BTreeMap<Class, ClassId>,
     named: u64,
     with_work: BTreeSet<ClassId>,
@@ -92,8 +88,8 @@ pub(crate) struct Worklist {
     /// Classes that were not needed when they were put here, the oldest first.
     idle: VecDeque<ClassId>,
     /// What is said of a class that is forgotten: it has no name, and no work.
-    forgotten: Queue,
-    later: BTreeMap<(Timestamp, u64), Waiting>,
+    forgotten: ClassQueue,
+    later: BTreeMap<(Timestamp, u64), WaitingWork>,
     put_off: u64,
 }
 
@@ -107,7 +103,7 @@ impl Default for Worklist {
             woken: Vec::new(),
             crowded: Vec::new(),
             idle: VecDeque::new(),
-            forgotten: Queue::of(Class { kind: WorkKind::Turn, name: "".into(), version: "".into() }),
+            forgotten: ClassQueue::of(Class { kind: WorkKind::Turn, name: "".into(), version: "".into() }),
             later: BTreeMap::new(),
             put_off: 0,
         }
@@ -123,7 +119,7 @@ impl Worklist {
         }
         self.named += 1;
         let id = ClassId(self.named);
-        self.classes.insert(id, Queue::of(class.clone()));
+        self.classes.insert(id, ClassQueue::of(class.clone()));
         self.known.insert(class, id);
         self.note_idle(id);
         id
@@ -157,19 +153,6 @@ impl Worklist {
             queue.users = queue.users.saturating_sub(1);
             self.note_idle(id);
         }
-    }
-
-    /// Activities are gone, all of them.
-    pub(crate) fn release_all(&mut self, activities: &mut BTreeMap<i32, Activity>) {
-        for gone in std::mem::take(activities).into_values() {
-            self.release(gone.class, gone.stage);
-        }
-    }
-
-    /// What was of one class is of another now.
-    pub(crate) fn change_class(&mut self, of: &mut ClassId, to: ClassId, stage: Stage) {
-        self.retain(to);
-        self.release(std::mem::replace(of, to), stage);
     }
 
     /// Work of this class has left `stage` without being handed out: an entry for it is out of date.
@@ -215,21 +198,39 @@ impl Worklist {
         forgotten
     }
 
+    /// Takes in an activity that was scheduled, the first time that it is heard of.
+    pub(crate) fn ready_activity(
+        &mut self,
+        id: &InstanceId,
+        task: i32,
+        place: &mut Placement,
+        name: &str,
+        version: Option<&str>,
+    ) {
+        if place.class == ClassId::NONE {
+            place.class = self.class(WorkKind::Activity, name, version);
+            place.stage = Stage::Ready;
+            self.retain(place.class);
+            let work = Work::Activity(id.clone(), task);
+            self.push(WaitingWork { work, class: place.class, avoid: None });
+        }
+    }
+
     /// Puts work at the end of its queue.
-    pub(crate) fn push(&mut self, waiting: Waiting) {
+    pub(crate) fn push(&mut self, waiting: WaitingWork) {
         if let Some(queue) = self.waken(waiting.class) {
             queue.ready.push_back(waiting);
         }
     }
 
     /// Puts work back at the head of its queue: it was out already.
-    pub(crate) fn push_front(&mut self, waiting: Waiting) {
+    pub(crate) fn push_front(&mut self, waiting: WaitingWork) {
         if let Some(queue) = self.waken(waiting.class) {
             queue.ready.push_front(waiting);
         }
     }
 
-    fn waken(&mut self, id: ClassId) -> Option<&mut Queue> {
+    fn waken(&mut self, id: ClassId) -> Option<&mut ClassQueue> {
         let queue = self.classes.get_mut(&id);
         debug_assert!(queue.is_some(), "what is put into the worklist has a class that is needed");
         if queue.as_ref().is_some_and(|queue| queue.ready.is_empty()) {
@@ -250,12 +251,12 @@ impl Worklist {
     }
 
     /// Takes a whole queue, so that what is out of date can be left out; [`Worklist::put_back`] follows.
-    pub(crate) fn take_all(&mut self, id: ClassId) -> VecDeque<Waiting> {
+    pub(crate) fn take_all(&mut self, id: ClassId) -> VecDeque<WaitingWork> {
         self.classes.get_mut(&id).map(|queue| std::mem::take(&mut queue.ready)).unwrap_or_default()
     }
 
     /// Puts back what still stands of a queue.
-    pub(crate) fn put_back(&mut self, id: ClassId, ready: VecDeque<Waiting>) {
+    pub(crate) fn put_back(&mut self, id: ClassId, ready: VecDeque<WaitingWork>) {
         let Some(queue) = self.classes.get_mut(&id) else { return };
         (queue.stale, queue.is_crowded) = (0, false);
         queue.ready = ready;
@@ -266,13 +267,13 @@ impl Worklist {
     }
 
     /// Keeps work until `at`; then [`Worklist::due`] has it.
-    pub(crate) fn put_off(&mut self, at: Timestamp, waiting: Waiting) {
+    pub(crate) fn put_off(&mut self, at: Timestamp, waiting: WaitingWork) {
         self.put_off += 1;
         self.later.insert((at, self.put_off), waiting);
     }
 
     /// The next piece of work whose moment has come.
-    pub(crate) fn due(&mut self, now: Timestamp) -> Option<Waiting> {
+    pub(crate) fn due(&mut self, now: Timestamp) -> Option<WaitingWork> {
         let first = self.later.first_entry().filter(|first| first.key().0 <= now)?;
         Some(first.remove())
     }
@@ -296,11 +297,11 @@ impl Worklist {
         self.first(id).is_some()
     }
 
-    pub(crate) fn first(&self, id: ClassId) -> Option<&Waiting> {
+    pub(crate) fn first(&self, id: ClassId) -> Option<&WaitingWork> {
         self.classes.get(&id)?.ready.front()
     }
 
-    pub(crate) fn take(&mut self, id: ClassId) -> Option<Waiting> {
+    pub(crate) fn take(&mut self, id: ClassId) -> Option<WaitingWork> {
         let queue = self.classes.get_mut(&id)?;
         let taken = queue.ready.pop_front();
         if queue.ready.is_empty() {
@@ -316,7 +317,7 @@ impl Worklist {
     }
 
     /// How much is ready, with what may be out of date.
-    pub(crate) fn ready(&self, id: ClassId) -> &VecDeque<Waiting> {
+    pub(crate) fn ready(&self, id: ClassId) -> &VecDeque<WaitingWork> {
         &self.classes.get(&id).unwrap_or(&self.forgotten).ready
     }
 

@@ -1,30 +1,10 @@
 //! Decides what a worker's answer to a batch means.
 
-use super::{Caller, Decision, Entities, Operation, Start};
-use crate::emulator::engine::decide::malformed::INVALID;
-use crate::model::{InstanceId, InvalidId, Timestamp, event, failure};
+use super::{BatchStage, Completion, Decision, Entities, EntityStart, Operation, Skipped};
+use crate::model::failure::{self, INVALID_RESPONSE};
+use crate::model::{InstanceId, InvalidId, Timestamp};
 use crate::wire::{self, operation_action::OperationActionType, operation_result::ResultType};
 use std::time::Duration;
-
-/// A batch that is handed out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
-    /// Names this handing out; the answer must come with it.
-    pub number: u64,
-    /// What the worker gets (`entityRequestV2`).
-    pub request: wire::EntityRequest,
-}
-
-/// What a worker's answer came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Completion {
-    /// It counts, in full or in part. What was not run is ready again by itself.
-    Applied,
-    /// The batch is not out under this number any more (purged since, or handed to another): nothing happened.
-    Stale,
-    /// Nothing was run, or only calls were given up: what is left is to be offered again after this while.
-    Retry(Duration),
-}
 
 /// For how long batches may fail as a whole before the calls in them are answered with the failure: much longer than
 /// a worker takes to restart. Signals are never given up.
@@ -39,7 +19,7 @@ pub(super) fn pause(failures: u32) -> Duration {
 }
 
 /// A worker's answer, checked.
-pub(super) enum Answer {
+pub(super) enum BatchAnswer {
     /// The batch as a whole did not run.
     Failed(wire::TaskFailureDetails),
     /// The worker wants the state that it had not been given.
@@ -58,12 +38,8 @@ pub(super) struct Ran {
 
 pub(super) enum SideEffect {
     Signal { to: InstanceId, at: Option<prost_types::Timestamp>, signal: wire::SendSignalAction },
-    Start(Start),
+    Start(EntityStart),
 }
-
-/// A part of an answer that could not be done and was left out: what it was, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped(pub String);
 
 /// Reads an answer to a batch of so many operations. Nothing in it is a reason to refuse it: an answer that is refused
 /// comes again without end, and its operations run again with it. What makes no sense is left out.
@@ -71,15 +47,15 @@ pub(super) fn parse(
     operations: usize,
     answer: wire::EntityBatchResult,
     skipped: &mut Vec<Skipped>,
-) -> Answer {
+) -> BatchAnswer {
     if let Some(failed) = answer.failure_details {
-        return Answer::Failed(failed);
+        return BatchAnswer::Failed(failed);
     }
     if answer.requires_state {
-        return Answer::WantsState;
+        return BatchAnswer::WantsState;
     }
     if answer.results.is_empty() {
-        return Answer::Nothing;
+        return BatchAnswer::Nothing;
     }
     if answer.results.len() > operations {
         skipped.push(Skipped(format!(
@@ -96,7 +72,7 @@ pub(super) fn parse(
         }
     });
     let effects = effects.collect();
-    Answer::Ran(Ran { results, state: answer.entity_state, effects })
+    BatchAnswer::Ran(Ran { results, state: answer.entity_state, effects })
 }
 
 fn result(result: wire::OperationResult) -> Result<Option<String>, wire::TaskFailureDetails> {
@@ -106,7 +82,7 @@ fn result(result: wire::OperationResult) -> Result<Option<String>, wire::TaskFai
             failure::details("EntityOperationFailed", "the operation failed, and the worker did not say why")
         })),
         None => Err(failure::not_retriable(
-            INVALID,
+            INVALID_RESPONSE,
             "the worker's answer makes no sense: an operation's result is neither success nor failure",
         )),
     }
@@ -143,13 +119,35 @@ fn effect(action: wire::OperationAction) -> Result<SideEffect, Skipped> {
                     }
                 },
             };
-            Ok(SideEffect::Start(Start { id, action }))
+            Ok(SideEffect::Start(EntityStart { id, action }))
         }
         None => Err(Skipped(format!("the action {} of the batch, which is of no known type", action.id))),
     }
 }
 
 impl Entities {
+    /// Fails the calls among what was out, and keeps the signals. Whether anything is left; it is ready from now on, and
+    /// when it is handed out is the caller's.
+    pub fn fail_calls(
+        &mut self,
+        id: &InstanceId,
+        failed: &wire::TaskFailureDetails,
+        now: Timestamp,
+        decision: &mut Decision,
+    ) -> bool {
+        let Some(entity) = self.all.get(id) else { return false };
+        let (BatchStage::Out { operations, .. } | BatchStage::Lost { operations, .. }) = entity.stage else {
+            return false;
+        };
+        let calls: Vec<Operation> =
+            entity.eligible().take(operations).filter(|o| o.awaited().is_some()).cloned().collect();
+        for call in &calls {
+            decision.answer_call(call, Err(failed.clone()), now);
+        }
+        self.give_up(id, operations, Timestamp::from_micros(i64::MAX), now, decision);
+        self.offer(id)
+    }
+
     /// Takes a worker's answer to a batch. What of it could not be done is in the decision's `skipped`.
     pub fn complete(
         &mut self,
@@ -162,13 +160,13 @@ impl Entities {
     ) -> Completion {
         let Some(operations) = self.out(id, number) else { return Completion::Stale };
         match parse(operations.len(), answer, &mut decision.skipped) {
-            Answer::WantsState => self.retry(id, number, Duration::ZERO),
+            BatchAnswer::WantsState => self.retry(id, number, Duration::ZERO),
             // A batch that is handed back untouched counts as failed: it must not spin.
-            Answer::Nothing => {
+            BatchAnswer::Nothing => {
                 let failing = self.failed(id, now);
                 self.retry(id, number, pause(failing.times))
             }
-            Answer::Failed(failed) => {
+            BatchAnswer::Failed(failed) => {
                 let failing = self.failed(id, now);
                 let pause = pause(failing.times);
                 // A call that came late in a long row of failures has a wait of its own.
@@ -181,7 +179,7 @@ impl Entities {
                 };
                 let calls = || operations.iter().filter(|operation| operation.is_given_up(until));
                 for call in calls() {
-                    answer_call(call, Err(failed.clone()), now, decision);
+                    decision.answer_call(call, Err(failed.clone()), now);
                 }
                 if calls().next().is_none() {
                     return self.retry(id, number, pause);
@@ -189,10 +187,10 @@ impl Entities {
                 self.give_up(id, operations.len(), until, now, decision);
                 if self.offer(id) { Completion::Retry(pause) } else { Completion::Applied }
             }
-            Answer::Ran(Ran { results, state, effects }) => {
+            BatchAnswer::Ran(Ran { results, state, effects }) => {
                 let count = results.len();
                 for (operation, result) in operations.iter().zip(results) {
-                    answer_call(operation, result, now, decision);
+                    decision.answer_call(operation, result, now);
                 }
                 self.done(id, count, state, now, decision);
                 for effect in effects {
@@ -235,7 +233,7 @@ impl Entities {
             if only.awaited().is_none() {
                 decision.skipped.push(Skipped(format!("a signal: {}", failed.error_message)));
             }
-            answer_call(only, Err(failed.clone()), now, decision);
+            decision.answer_call(only, Err(failed.clone()), now);
             self.done(id, 1, state, now, decision);
             Completion::Applied
         } else {
@@ -243,19 +241,4 @@ impl Entities {
             self.retry(id, number, Duration::ZERO)
         }
     }
-}
-
-/// Tells the caller of an operation what came of it; a signal has none.
-pub(super) fn answer_call(
-    operation: &Operation,
-    result: Result<Option<String>, wire::TaskFailureDetails>,
-    now: Timestamp,
-    decision: &mut Decision,
-) {
-    let Some((caller, request)) = operation.awaited() else { return };
-    let event = match result {
-        Ok(output) => event::entity_completed(now, request.to_owned(), output),
-        Err(failed) => event::entity_failed(now, request.to_owned(), failed),
-    };
-    decision.answers.push((Caller::clone(caller), event));
 }

@@ -1,6 +1,6 @@
 //! Applies what was decided about an entity: once when it is decided, and again when the hub is rebuilt.
 
-use super::{Entity, Lock, LockRequest, Message, Operation, Stage};
+use super::{BatchStage, Entity, Lock, LockRequest, Operation, QueuedMessage};
 use crate::model::{InstanceId, Timestamp};
 use std::collections::VecDeque;
 
@@ -59,7 +59,7 @@ pub enum Change {
         /// Calls sent after this moment stay, too.
         until: Timestamp,
     },
-    /// The entity was purged: state, operations and lock are gone. Lock requests stay, somebody waits for them.
+    /// The entity was purged: state, operations and lock are gone. Lock requests stay, orchestrations wait for them.
     Purged,
 }
 
@@ -82,12 +82,12 @@ impl Entity {
                     self.deliver(operation);
                 }
             }
-            Change::Asked(request) => self.queue.push_back(Message::Lock(request.clone())),
+            Change::Asked(request) => self.queue.push_back(QueuedMessage::Lock(request.clone())),
             Change::Granted => self.grant(),
             Change::Unlocked => self.unlock(),
             Change::Withdrawn { holder, section } => self.queue.retain(|message| match message {
-                Message::Operation(_) => true,
-                Message::Lock(request) => !request.is_of(holder, section.as_deref()),
+                QueuedMessage::Operation(_) => true,
+                QueuedMessage::Lock(request) => !request.is_of(holder, section.as_deref()),
             }),
             Change::Done { operations, state } => {
                 self.remove_first(*operations);
@@ -101,9 +101,9 @@ impl Entity {
                 self.state = None;
                 self.lock = None;
                 self.delayed.clear();
-                self.queue.retain(|message| matches!(message, Message::Lock(_)));
+                self.queue.retain(|message| matches!(message, QueuedMessage::Lock(_)));
                 self.bytes = 0;
-                self.stage = Stage::Idle;
+                self.stage = BatchStage::Idle;
             }
         }
     }
@@ -111,36 +111,38 @@ impl Entity {
     fn deliver(&mut self, operation: Operation) {
         match &mut self.lock {
             Some(lock) if operation.sent_by(&lock.holder.instance) => lock.lane.push_back(operation),
-            Some(_) | None => self.queue.push_back(Message::Operation(operation)),
+            Some(_) | None => self.queue.push_back(QueuedMessage::Operation(operation)),
         }
     }
 
     /// The request at the head becomes the lock. What its holder has sent in the meantime moves to the lane.
     fn grant(&mut self) {
         match self.queue.pop_front() {
-            Some(Message::Lock(request)) => {
+            Some(QueuedMessage::Lock(request)) => {
                 let LockRequest { caller: holder, section, .. } = request;
                 let lane = self.take_sent_by(&holder.instance);
                 self.lock = Some(Lock { holder, section, lane });
             }
             // Only a request at the head is ever granted.
-            Some(message @ Message::Operation(_)) => self.queue.push_front(message),
+            Some(message @ QueuedMessage::Operation(_)) => self.queue.push_front(message),
             None => {}
         }
     }
 
     fn take_sent_by(&mut self, holder: &InstanceId) -> VecDeque<Operation> {
         let mut taken = VecDeque::new();
-        let is_theirs = |message: &Message| match message {
-            Message::Operation(operation) => operation.sent_by(holder),
-            Message::Lock(_) => false,
+        let is_theirs = |message: &QueuedMessage| match message {
+            QueuedMessage::Operation(operation) => operation.sent_by(holder),
+            QueuedMessage::Lock(_) => false,
         };
         // Most have sent nothing ahead; a queue of thousands is then only looked at, not moved.
         if self.queue.iter().any(is_theirs) {
             for message in std::mem::take(&mut self.queue) {
                 match message {
-                    Message::Operation(operation) if operation.sent_by(holder) => taken.push_back(operation),
-                    Message::Operation(_) | Message::Lock(_) => self.queue.push_back(message),
+                    QueuedMessage::Operation(operation) if operation.sent_by(holder) => {
+                        taken.push_back(operation)
+                    }
+                    QueuedMessage::Operation(_) | QueuedMessage::Lock(_) => self.queue.push_back(message),
                 }
             }
         }
@@ -150,7 +152,7 @@ impl Entity {
     fn unlock(&mut self) {
         let Some(lock) = self.lock.take() else { return };
         for operation in lock.lane.into_iter().rev() {
-            self.queue.push_front(Message::Operation(operation));
+            self.queue.push_front(QueuedMessage::Operation(operation));
         }
     }
 
@@ -167,12 +169,12 @@ impl Entity {
         match &mut self.lock {
             Some(lock) => lock.lane.retain(|operation| stays(operation)),
             None => self.queue.retain(|message| match message {
-                Message::Operation(operation) => stays(operation),
-                Message::Lock(_) => true,
+                QueuedMessage::Operation(operation) => stays(operation),
+                QueuedMessage::Lock(_) => true,
             }),
         }
         self.bytes -= removed;
-        self.stage = Stage::Idle;
+        self.stage = BatchStage::Idle;
     }
 
     /// Takes away the first operations of those that can be run: a batch is always the first of them, whether the lock
@@ -182,10 +184,10 @@ impl Entity {
             lock.lane.drain(..operations.min(lock.lane.len())).map(|o| o.bytes()).sum()
         } else {
             let removed = self.queue.drain(..operations.min(self.queue.len()));
-            removed.map(|message| if let Message::Operation(o) = message { o.bytes() } else { 0 }).sum()
+            removed.map(|message| if let QueuedMessage::Operation(o) = message { o.bytes() } else { 0 }).sum()
         };
         self.bytes -= removed;
-        self.stage = Stage::Idle;
+        self.stage = BatchStage::Idle;
     }
 }
 

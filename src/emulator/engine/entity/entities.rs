@@ -1,15 +1,12 @@
-//! Carries what entities say to each other, and collects what they say to everybody else.
+//! Carries what entities say to each other, and collects what they say to the rest of the hub.
 //!
 //! Every step applies its changes at once and lists them in a [`Decision`]; a rebuild applies the same list again with
-//! [`Entities::apply`] and says nothing to anybody.
+//! [`Entities::apply`] and says nothing to the rest of the hub.
 
-use super::{Batch, Caller, Change, Changed, Entity, Failing, LockRequest, Message, Operation, Stage, Step};
-use super::{Completion, Skipped, batch};
+use super::{BatchStage, Change, Changed, Decision, Entity, LockRequest, Operation, QueuedMessage, Step};
 use crate::model::{InstanceId, Timestamp, event, failure};
-use crate::wire::{self, HistoryEvent, history_event::EventType};
-use prost::Message as _;
+use crate::wire::history_event::EventType;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 /// Every entity of a hub.
 #[derive(Debug, Clone, Default)]
@@ -19,37 +16,10 @@ pub struct Entities {
     claims: BTreeMap<InstanceId, BTreeMap<InstanceId, usize>>,
     /// Entities by the moment their next signal for later is due.
     due: BTreeSet<(Timestamp, InstanceId)>,
-    handed: u64,
+    pub(super) handed: u64,
     /// About how many bytes they take.
     bytes: usize,
 }
-
-/// What a step changed, which is to be recorded, and what it asks for outside the entities.
-#[derive(Debug, Default)]
-pub struct Decision {
-    /// What has changed, and is applied already.
-    pub changes: Vec<Changed>,
-    /// Events for the inbox of an orchestration; dropped where that execution is over.
-    pub answers: Vec<(Caller, HistoryEvent)>,
-    /// Orchestrations to start, without a parent; one whose id a live instance has is not started.
-    pub starts: Vec<Start>,
-    /// Entities that have become ready: each is to be handed out once.
-    pub ready: Vec<InstanceId>,
-    /// What of a worker's answer was left out.
-    pub skipped: Vec<Skipped>,
-}
-
-/// An orchestration that an entity wants to start.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Start {
-    /// Its id; `None` to mint one.
-    pub id: Option<InstanceId>,
-    /// What to start, and when.
-    pub action: wire::StartNewOrchestrationAction,
-}
-
-/// How many bytes of operations a batch may have: a work item must stay well below 4 MiB.
-const MOST_BYTES: usize = 3 * 1024 * 1024;
 
 impl Entities {
     /// Sends an operation to an entity, or keeps it until it is due.
@@ -70,7 +40,7 @@ impl Entities {
         }
     }
 
-    /// Gives up a lock of a critical section, or the wish for it. Somebody else's lock stays.
+    /// Gives up a lock of a critical section, or the wish for it. A lock of another holder stays.
     pub fn unlock(
         &mut self,
         entity: &InstanceId,
@@ -138,86 +108,12 @@ impl Entities {
         self.all.get(id).is_some_and(Entity::is_ready)
     }
 
-    /// Hands out the next batch of an entity that is ready; `None` where it is not (any more).
-    pub fn hand_out(&mut self, id: &InstanceId, at_most: usize) -> Option<Batch> {
-        let entity = self.all.get_mut(id).filter(|entity| entity.is_ready())?;
-        let mut room = MOST_BYTES.saturating_sub(entity.state.as_ref().map_or(0, String::len));
-        let mut operation_requests = Vec::new();
-        for operation in entity.eligible().take(entity.at_most.unwrap_or(at_most).min(at_most).max(1)) {
-            let size = operation.request().encoded_len();
-            if size > room && !operation_requests.is_empty() {
-                break;
-            }
-            room = room.saturating_sub(size);
-            operation_requests.push(operation.request().clone());
-        }
-        self.handed += 1;
-        let number = self.handed;
-        entity.stage = Stage::Out { number, operations: operation_requests.len() };
-        let request = wire::EntityRequest {
-            instance_id: id.as_str().to_owned(),
-            execution_id: entity.execution().as_str().to_owned(),
-            entity_state: entity.state.clone(),
-            operation_requests,
-        };
-        Some(Batch { number, request })
-    }
-
-    /// Takes a batch back unrun: its worker gave it up. Whether the entity is to be offered again; it is ready from now
-    /// on, and when it is handed out is the caller's.
-    pub fn give_back(&mut self, id: &InstanceId, number: u64) -> bool {
-        match self.all.get_mut(id) {
-            Some(entity) if entity.is_out(number) => {
-                entity.stage = Stage::Ready;
-                true
-            }
-            Some(_) | None => false,
-        }
-    }
-
-    /// Takes a batch back because its worker is gone. Whether the entity is to be offered again. Until it is handed out,
-    /// an answer that still comes counts.
-    pub fn lose(&mut self, id: &InstanceId, number: u64) -> bool {
-        match self.all.get_mut(id) {
-            Some(entity) => match entity.stage {
-                Stage::Out { number: out, operations } if out == number => {
-                    entity.stage = Stage::Lost { number, operations };
-                    true
-                }
-                Stage::Idle | Stage::Ready | Stage::Out { .. } | Stage::Lost { .. } => false,
-            },
-            None => false,
-        }
-    }
-
     /// How many operations of an entity wait, those that are out among them.
     pub fn backlog(&self, id: &InstanceId) -> usize {
         self.all.get(id).map_or(0, Entity::backlog)
     }
 
-    /// Fails the calls among what was out, and keeps the signals. Whether anything is left; it is ready from now on, and
-    /// when it is handed out is the caller's.
-    pub fn fail_calls(
-        &mut self,
-        id: &InstanceId,
-        failed: &wire::TaskFailureDetails,
-        now: Timestamp,
-        decision: &mut Decision,
-    ) -> bool {
-        let Some(entity) = self.all.get(id) else { return false };
-        let (Stage::Out { operations, .. } | Stage::Lost { operations, .. }) = entity.stage else {
-            return false;
-        };
-        let calls: Vec<Operation> =
-            entity.eligible().take(operations).filter(|o| o.awaited().is_some()).cloned().collect();
-        for call in &calls {
-            batch::answer_call(call, Err(failed.clone()), now, decision);
-        }
-        self.give_up(id, operations, Timestamp::from_micros(i64::MAX), now, decision);
-        self.offer(id)
-    }
-
-    /// Deletes an entity: state, lock and operations. Whoever waits for an operation hears that it failed. Whether there
+    /// Deletes an entity: state, lock and operations. An orchestration that waits for an operation hears that it failed. Whether there
     /// was anything to delete.
     pub fn purge(&mut self, id: &InstanceId, now: Timestamp, decision: &mut Decision) -> bool {
         let Some(entity) = self.all.get(id) else { return false };
@@ -228,7 +124,7 @@ impl Entities {
                 "EntityPurged",
                 format!("the entity {id} was purged before the operation ran"),
             );
-            batch::answer_call(&call, Err(failed), now, decision);
+            decision.answer_call(&call, Err(failed), now);
         }
         self.change(id, Change::Purged, now, decision);
         self.settle(id.clone(), now, decision);
@@ -267,18 +163,6 @@ impl Entities {
             && self.all.values().zip(other.all.values()).all(|(one, two)| one.is_same(two))
             && self.claims == other.claims
             && self.due == other.due
-    }
-
-    /// After a rebuild: every entity with something to run, each to be handed out once.
-    pub fn wake(&mut self) -> Vec<InstanceId> {
-        let mut ready = Vec::new();
-        for (id, entity) in &mut self.all {
-            if matches!(entity.next_step(), Step::Offer) {
-                entity.stage = Stage::Ready;
-                ready.push(id.clone());
-            }
-        }
-        ready
     }
 
     fn claim(&mut self, holder: &InstanceId, entity: &InstanceId, more: bool) {
@@ -329,11 +213,11 @@ impl Entities {
             match entity.next_step() {
                 Step::Rest => {}
                 Step::Offer => {
-                    entity.stage = Stage::Ready;
+                    entity.stage = BatchStage::Ready;
                     decision.ready.push(id);
                 }
                 Step::Grant => {
-                    let Some(Message::Lock(request)) = entity.queue.front().cloned() else { continue };
+                    let Some(QueuedMessage::Lock(request)) = entity.queue.front().cloned() else { continue };
                     self.change(&id, Change::Granted, now, decision);
                     moved.push_back(id);
                     let next = LockRequest { position: request.position + 1, ..request };
@@ -341,46 +225,6 @@ impl Entities {
                 }
             }
         }
-    }
-
-    /// The operations that are out under this number.
-    pub(super) fn out(&self, id: &InstanceId, number: u64) -> Option<Vec<Operation>> {
-        let entity = self.all.get(id)?;
-        match entity.stage {
-            Stage::Out { number: out, operations } | Stage::Lost { number: out, operations }
-                if out == number =>
-            {
-                Some(entity.eligible().take(operations).cloned().collect())
-            }
-            Stage::Idle | Stage::Ready | Stage::Out { .. } | Stage::Lost { .. } => None,
-        }
-    }
-
-    /// Counts one more failure of the batch as a whole.
-    pub(super) fn failed(&mut self, id: &InstanceId, now: Timestamp) -> Failing {
-        let first = Failing { since: now, times: 1 };
-        self.all.get_mut(id).map_or(first, |entity| {
-            let again = |before: Failing| Failing { times: before.times.saturating_add(1), ..before };
-            let failing = entity.failed.map_or(first, again);
-            entity.failed = Some(failing);
-            failing
-        })
-    }
-
-    /// Readies what is left of a batch whose calls were given up. Whether anything is.
-    pub(super) fn offer(&mut self, id: &InstanceId) -> bool {
-        let Some(entity) = self.all.get_mut(id) else { return false };
-        match entity.next_step() {
-            Step::Offer => {
-                entity.stage = Stage::Ready;
-                true
-            }
-            Step::Grant | Step::Rest => false,
-        }
-    }
-
-    pub(super) fn retry(&mut self, id: &InstanceId, number: u64, after: Duration) -> Completion {
-        if self.give_back(id, number) { Completion::Retry(after) } else { Completion::Stale }
     }
 
     pub(super) fn done(
@@ -417,24 +261,24 @@ impl Entities {
 }
 
 impl Entity {
-    fn is_out(&self, under: u64) -> bool {
+    pub(super) fn is_out(&self, under: u64) -> bool {
         match self.stage {
-            Stage::Out { number, .. } | Stage::Lost { number, .. } => number == under,
-            Stage::Idle | Stage::Ready => false,
+            BatchStage::Out { number, .. } | BatchStage::Lost { number, .. } => number == under,
+            BatchStage::Idle | BatchStage::Ready => false,
         }
     }
 
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         match self.stage {
-            Stage::Ready | Stage::Lost { .. } => true,
-            Stage::Idle | Stage::Out { .. } => false,
+            BatchStage::Ready | BatchStage::Lost { .. } => true,
+            BatchStage::Idle | BatchStage::Out { .. } => false,
         }
     }
 
     fn is_asked_by(&self, holder: &InstanceId, section: Option<&str>) -> bool {
         self.queue.iter().any(|message| match message {
-            Message::Lock(request) => request.is_of(holder, section),
-            Message::Operation(_) => false,
+            QueuedMessage::Lock(request) => request.is_of(holder, section),
+            QueuedMessage::Operation(_) => false,
         })
     }
 
@@ -451,8 +295,8 @@ impl Entity {
     /// Every operation it has: of the lane, of the queue, and for later.
     fn operations(&self) -> impl Iterator<Item = &Operation> {
         let queued = self.queue.iter().filter_map(|message| match message {
-            Message::Operation(operation) => Some(operation),
-            Message::Lock(_) => None,
+            QueuedMessage::Operation(operation) => Some(operation),
+            QueuedMessage::Lock(_) => None,
         });
         let lane = self.lock.iter().flat_map(|lock| &lock.lane);
         lane.chain(queued).chain(self.delayed.values())
@@ -469,8 +313,8 @@ impl Entity {
                 .queue
                 .iter()
                 .filter(|message| match message {
-                    Message::Lock(request) => request.is_of(holder, section.as_deref()),
-                    Message::Operation(_) => false,
+                    QueuedMessage::Lock(request) => request.is_of(holder, section.as_deref()),
+                    QueuedMessage::Operation(_) => false,
                 })
                 .map(|_| (holder.clone(), false))
                 .collect(),

@@ -1,8 +1,7 @@
 //! Finds entities for clients: one by its id, or a page of them in the order of their ids.
 
 use super::{Entities, Entity};
-use crate::emulator::engine::command::{EntityQuery, Refusal};
-use crate::emulator::engine::decide::query::PAGE_BYTES;
+use crate::emulator::engine::command::{EntityQuery, PAGE_BYTES, Refusal};
 use crate::model::InstanceId;
 use crate::wire;
 use prost::Message as _;

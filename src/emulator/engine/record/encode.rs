@@ -3,7 +3,8 @@
 use super::write::FieldWriter;
 use super::{Commit, Continued, Record, Rewound, Scheduled, Settles};
 use crate::emulator::engine::entity::{Caller, Change, Changed, LockRequest, Operation};
-use crate::emulator::engine::state::instance::{Arrived, End};
+use crate::emulator::engine::state::instance::Arrived;
+use crate::emulator::engine::state::phase::End;
 use crate::model::{InstanceId, Kind};
 
 impl Record {

@@ -2,7 +2,8 @@
 
 use super::{Commit, Continued, Record, RecordError, Rewound, Scheduled, Settles};
 use crate::emulator::engine::entity::{Caller, Change, Changed, LockRequest, Operation};
-use crate::emulator::engine::state::instance::{Arrived, End};
+use crate::emulator::engine::state::instance::Arrived;
+use crate::emulator::engine::state::phase::End;
 use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp, event};
 use crate::wire;
 use bytes::Bytes;

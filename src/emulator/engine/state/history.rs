@@ -10,13 +10,13 @@ const PAST_EVENTS: u32 = 3;
 
 /// Events in order, each encoded once and framed as a `pastEvents` field of an `OrchestratorRequest`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct History {
+pub(crate) struct EncodedHistory {
     framed: Vec<u8>,
     /// Where the body of each event begins and ends in `framed`.
     bodies: Vec<(u32, u32)>,
 }
 
-impl History {
+impl EncodedHistory {
     /// How many events there are.
     pub(crate) fn len(&self) -> usize {
         self.bodies.len()
@@ -97,7 +97,7 @@ mod tests {
     fn a_framed_history_is_the_past_of_a_request() {
         let events: Vec<_> =
             (0..300).map(|i| event::event_raised(Timestamp::from_micros(i), "e".repeat(200), None)).collect();
-        let mut history = History::default();
+        let mut history = EncodedHistory::default();
         for event in &events {
             history.push(&encode(event));
         }

@@ -11,8 +11,6 @@ mod cursor;
 mod merge;
 mod walk;
 
-pub(crate) use walk::Page;
-
 use crate::model::{InstanceId, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,11 +67,13 @@ impl Index {
     }
 
     /// How many instances there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there is none.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -1,10 +1,8 @@
 //! Keeps one orchestration: what its history says, what has arrived since, and what it waits for.
 
-use super::history::History;
-use crate::emulator::engine::command::StreamId;
-use crate::emulator::engine::deliver::gather::Pace;
-use crate::emulator::engine::deliver::lease::LeaseId;
-use crate::emulator::engine::deliver::worklist::ClassId;
+use super::history::EncodedHistory;
+use super::phase::{End, Phase};
+use crate::emulator::engine::volatile::Placement;
 use crate::model::{ExecutionId, InstanceId, Kind, Status, Timestamp};
 use crate::wire;
 use bytes::Bytes;
@@ -30,13 +28,30 @@ pub(crate) struct Arrived {
 
 /// An activity that is scheduled and not done.
 #[derive(Debug, Clone)]
-pub(crate) struct Activity {
+pub(crate) struct PendingActivity {
     /// The encoded `wire::ActivityRequest`.
-    pub(crate) request: Bytes,
-    pub(crate) class: ClassId,
-    pub(crate) stage: Stage,
-    /// How often it was given back by a worker.
-    pub(crate) given_back: u32,
+    pub(super) request: Bytes,
+    pub(super) place: Placement,
+}
+
+impl PendingActivity {
+    /// The encoded `wire::ActivityRequest`.
+    pub(crate) fn request(&self) -> &Bytes {
+        &self.request
+    }
+
+    pub(crate) fn place(&self) -> &Placement {
+        &self.place
+    }
+}
+
+/// The places of an instance's activities, for delivery to write.
+pub(crate) struct Placements<'a>(&'a mut BTreeMap<i32, PendingActivity>);
+
+impl Placements<'_> {
+    pub(crate) fn get_mut(&mut self, task: i32) -> Option<&mut Placement> {
+        self.0.get_mut(&task).map(|activity| &mut activity.place)
+    }
 }
 
 /// A child that is created and whose end has not arrived.
@@ -46,95 +61,44 @@ pub(crate) struct Child {
     pub(crate) execution: ExecutionId,
 }
 
-/// How an instance ended.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct End {
-    pub(crate) status: Status,
-    pub(crate) output: Option<String>,
-    pub(crate) failure: Option<Box<wire::TaskFailureDetails>>,
-    pub(crate) at: Timestamp,
-}
-
-/// Where a piece of work is. Gone with the process: what was out is ready again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// There is nothing to hand out.
-    Idle,
-    /// In the worklist.
-    Ready,
-    /// Given back by a worker; it returns to the worklist after a delay.
-    Resting,
-    /// With a worker.
-    Out(LeaseId),
-}
-
-/// What a rewind has to give back when the worker refuses it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Rewinding {
-    /// The end that is being undone.
-    pub(crate) undone: End,
-    /// The encoded `ExecutionRewound`.
-    pub(crate) event: Bytes,
-}
-
 /// One orchestration.
 #[derive(Debug, Clone)]
 pub(crate) struct Instance {
-    /// Name, version, input, tags and parent: what the current execution began with.
-    pub(crate) started: Box<wire::ExecutionStartedEvent>,
-    pub(crate) execution: ExecutionId,
-    pub(crate) parent: Option<Parent>,
-    pub(crate) created: Timestamp,
-    pub(crate) updated: Timestamp,
-    /// When the first turn may be handed out, where that was later than the creation.
-    pub(crate) start_at: Option<Timestamp>,
-    /// Whether a turn of any execution is committed: PENDING or not.
-    pub(crate) begun: bool,
-    pub(crate) suspended: bool,
-    pub(crate) end: Option<End>,
-    pub(crate) custom_status: Option<String>,
-    pub(crate) trace: Option<wire::OrchestrationTraceContext>,
-    pub(crate) history: History,
-    pub(crate) inbox: VecDeque<Arrived>,
-    /// The moment of the last committed turn: the orchestrator's clock never runs back.
-    pub(crate) clock: Timestamp,
-    pub(crate) activities: BTreeMap<i32, Activity>,
-    /// Timers that are set, with the moment as the worker gave it.
-    pub(crate) timers: BTreeMap<i32, prost_types::Timestamp>,
-    pub(crate) children: BTreeMap<i32, Child>,
-    /// Every child this execution has created, for recursive commands.
-    pub(crate) offspring: Vec<InstanceId>,
-    pub(crate) rewinding: Option<Rewinding>,
+    pub(super) started: Box<wire::ExecutionStartedEvent>,
+    pub(super) execution: ExecutionId,
+    pub(super) parent: Option<ParentRef>,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+    pub(super) start_at: Option<Timestamp>,
+    pub(super) phase: Phase,
+    pub(super) custom_status: Option<String>,
+    pub(super) trace: Option<wire::OrchestrationTraceContext>,
+    pub(super) history: EncodedHistory,
+    pub(super) inbox: VecDeque<Arrived>,
+    pub(super) clock: Timestamp,
+    pub(super) activities: BTreeMap<i32, PendingActivity>,
+    pub(super) timers: BTreeMap<i32, prost_types::Timestamp>,
+    pub(super) children: BTreeMap<i32, Child>,
+    pub(super) offspring: Vec<InstanceId>,
     /// The executions that this one goes on with since it was rewound: answers to what they asked are still wanted.
-    pub(crate) rewound_from: Vec<ExecutionId>,
-    /// Answers of entities that came too late for an execution that failed: a rewind hands them on, nobody else would
-    /// answer its calls.
-    pub(crate) late: Vec<Arrived>,
-    /// Whether a turn is to be handed out though nothing has arrived: the history was written anew.
-    pub(crate) nudged: bool,
-    pub(crate) class: ClassId,
+    pub(super) rewound_from: Vec<ExecutionId>,
+    /// Answers of entities that came too late for an execution that failed: a rewind hands them on, as the entities would
+    /// not answer those calls again.
+    pub(super) late: Vec<Arrived>,
     /// About how many bytes it takes (`size`).
-    pub(crate) bytes: usize,
-    // Gone with the process, from here on.
-    pub(crate) stage: Stage,
-    /// The stream that ran the last committed turn of this execution, and may have kept the orchestrator.
-    pub(crate) kept_by: Option<StreamId>,
-    pub(crate) given_back: u32,
-    pub(crate) pace: Pace,
-    /// The time of the event that arrived last: the next one is later.
-    pub(crate) last_arrival: Timestamp,
+    pub(super) bytes: usize,
 }
 
 /// The parent of a child, as `ExecutionStarted` names it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Parent {
+pub(crate) struct ParentRef {
     pub(crate) id: InstanceId,
     pub(crate) execution: ExecutionId,
     /// The action that created the child.
     pub(crate) task: i32,
 }
 
-impl Parent {
+impl ParentRef {
     /// Reads the parent from what a child began with.
     pub(crate) fn of(started: &wire::ExecutionStartedEvent) -> Option<Self> {
         let parent = started.parent_instance.as_ref()?;
@@ -149,53 +113,135 @@ impl Parent {
 
 impl Instance {
     /// An instance that has only been created: its `ExecutionStarted` waits in the inbox.
-    pub(crate) fn created(
+    pub(super) fn created(
         started: Box<wire::ExecutionStartedEvent>,
         event: Bytes,
-        class: ClassId,
         start_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Self {
         Self {
             execution: execution_of(&started),
-            parent: Parent::of(&started),
+            parent: ParentRef::of(&started),
             started,
             created: now,
             updated: now,
             start_at,
-            begun: false,
-            suspended: false,
-            end: None,
+            phase: Phase::default(),
             custom_status: None,
             trace: None,
-            history: History::default(),
+            history: EncodedHistory::default(),
             inbox: VecDeque::from([Arrived { kind: Kind::ExecutionStarted, event }]),
             clock: now,
             activities: BTreeMap::new(),
             timers: BTreeMap::new(),
             children: BTreeMap::new(),
             offspring: Vec::new(),
-            rewinding: None,
             rewound_from: Vec::new(),
             late: Vec::new(),
             bytes: 0,
-            nudged: false,
-            class,
-            stage: Stage::Idle,
-            kept_by: None,
-            given_back: 0,
-            pace: Pace::default(),
-            last_arrival: now,
         }
+    }
+
+    /// Name, version, input, tags and parent: what the current execution began with.
+    pub(crate) fn started(&self) -> &wire::ExecutionStartedEvent {
+        &self.started
+    }
+
+    pub(crate) fn execution(&self) -> &ExecutionId {
+        &self.execution
+    }
+
+    pub(crate) fn parent(&self) -> Option<&ParentRef> {
+        self.parent.as_ref()
+    }
+
+    pub(crate) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    pub(crate) fn custom_status(&self) -> Option<&String> {
+        self.custom_status.as_ref()
+    }
+
+    pub(crate) fn trace(&self) -> Option<&wire::OrchestrationTraceContext> {
+        self.trace.as_ref()
+    }
+
+    pub(crate) fn history(&self) -> &EncodedHistory {
+        &self.history
+    }
+
+    /// The events that have arrived and that no turn has consumed, in their order.
+    pub(crate) fn inbox(&self) -> &VecDeque<Arrived> {
+        &self.inbox
+    }
+
+    /// The moment of the last committed turn: the orchestrator's clock never runs back.
+    pub(crate) fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// An activity that is scheduled and not done.
+    pub(crate) fn activity(&self, task: i32) -> Option<&PendingActivity> {
+        self.activities.get(&task)
+    }
+
+    /// Those activities, by the ids of their actions.
+    pub(crate) fn activities(&self) -> impl ExactSizeIterator<Item = (i32, &PendingActivity)> {
+        self.activities.iter().map(|(task, activity)| (*task, activity))
+    }
+
+    pub(super) fn place_mut(&mut self, task: i32) -> Option<&mut Placement> {
+        self.activities.get_mut(&task).map(|activity| &mut activity.place)
+    }
+
+    pub(super) fn places_mut(&mut self) -> Placements<'_> {
+        Placements(&mut self.activities)
+    }
+
+    /// When a timer that is set is due, as the worker gave it.
+    pub(crate) fn timer(&self, timer: i32) -> Option<prost_types::Timestamp> {
+        self.timers.get(&timer).copied()
+    }
+
+    /// A child whose end has not arrived.
+    pub(crate) fn child(&self, task: i32) -> Option<&Child> {
+        self.children.get(&task)
+    }
+
+    /// Every child that this execution has created, for recursive commands.
+    pub(crate) fn offspring(&self) -> &[InstanceId] {
+        &self.offspring
     }
 
     /// The status as clients see it.
     pub(crate) fn status(&self) -> Status {
-        match &self.end {
-            Some(end) => end.status,
-            None if !self.begun => Status::Pending,
-            None if self.suspended => Status::Suspended,
-            None => Status::Running,
+        self.phase.status()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn end(&self) -> Option<&End> {
+        match &self.phase {
+            Phase::Ended { end, .. } => Some(end),
+            Phase::Pending { .. }
+            | Phase::Running { .. }
+            | Phase::Suspended { .. }
+            | Phase::Rewinding { .. } => None,
+        }
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end().is_some()
+    }
+
+    /// The encoded `ExecutionRewound`, while a worker is to write the history anew.
+    pub(crate) fn rewinding(&self) -> Option<&Bytes> {
+        match &self.phase {
+            Phase::Rewinding { event, .. } => Some(event),
+            Phase::Pending { .. } | Phase::Running { .. } | Phase::Suspended { .. } | Phase::Ended { .. } => {
+                None
+            }
         }
     }
 
@@ -210,16 +256,11 @@ impl Instance {
             && matches!(kind, Kind::EntityOperationCompleted | Kind::EntityOperationFailed)
     }
 
-    /// Drops what has arrived and nobody will consume, save what a rewind would want.
-    pub(crate) fn drop_inbox(&mut self) {
+    /// Drops the events that have arrived and that no turn will consume, but for those that a rewind would want.
+    pub(super) fn drop_inbox(&mut self) {
         let dropped = std::mem::take(&mut self.inbox);
         let wanted: Vec<_> = dropped.into_iter().filter(|arrived| self.keeps_late(arrived.kind)).collect();
         self.late.extend(wanted);
-    }
-
-    /// Whether it has ended.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.end.is_some()
     }
 
     /// When the next turn may be handed out at the earliest. Only the first turn of an execution has to wait: its clock
@@ -228,17 +269,15 @@ impl Instance {
         (self.history.len() == 0).then(|| Timestamp::from_micros(self.clock.as_micros() - GENERATION_MICROS))
     }
 
-    /// Whether a turn could be handed out at `now`: something has arrived, or it is to be rewound.
+    /// Whether a turn could be handed out at `now`.
     pub(crate) fn wants_turn(&self, now: Timestamp) -> bool {
-        !self.has_ended()
-            && (self.rewinding.is_some() || self.nudged || !self.inbox.is_empty())
-            && self.start_at.is_none_or(|at| at <= now)
+        self.phase.wants_turn(!self.inbox.is_empty()) && self.start_at.is_none_or(|at| at <= now)
     }
 
     /// The state as `GetInstance` shows it (protocol/instances.md#state).
     pub(crate) fn state(&self, id: &InstanceId, payloads: bool) -> wire::OrchestrationState {
         let payload = |text: &Option<String>| if payloads { text.clone() } else { None };
-        let end = self.end.as_ref();
+        let end = self.end();
         wire::OrchestrationState {
             instance_id: id.as_str().to_owned(),
             name: self.started.name.clone(),

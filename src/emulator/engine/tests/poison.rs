@@ -1,4 +1,4 @@
-//! Tells work that kills its workers from work that was only there when one died.
+//! Tells work that kills its workers from work that was only there when one died (protocol/transport.md#lost-workers).
 
 use super::fixture::{Story, action, call, id};
 use crate::emulator::engine::Config;

@@ -1,5 +1,6 @@
 //! Tests the indexes: what they find, and in which order.
 
+use super::walk::IndexPage;
 use super::*;
 use crate::emulator::engine::command::{ListIds, Query, Refusal};
 use crate::model::Statuses;
@@ -60,7 +61,7 @@ fn pages_of_any_size_list_every_instance_once_in_the_order_of_creation() {
 fn the_last_page_says_so_even_when_it_is_full() {
     let index = hub(&[("a", running(1)), ("b", running(2))]);
     assert_eq!(index.query(&all(2)).unwrap().next, None);
-    assert_eq!(Index::default().query(&all(2)).unwrap(), Page { ids: Vec::new(), next: None });
+    assert_eq!(Index::default().query(&all(2)).unwrap(), IndexPage { ids: Vec::new(), next: None });
 }
 
 #[test]
@@ -107,12 +108,12 @@ fn ended_instances_are_listed_by_their_end_and_the_key_spells_the_id() {
     assert_eq!(first.ids, [id("early")]);
     assert!(first.next.as_ref().unwrap().contains("early"));
     let list = ListIds { page_size: 1, after: first.next, ..ListIds::default() };
-    assert_eq!(index.list_ids(&list).unwrap(), Page { ids: vec![id("late")], next: None });
+    assert_eq!(index.list_ids(&list).unwrap(), IndexPage { ids: vec![id("late")], next: None });
     // The id alone is as good a key.
     let list = ListIds { after: Some("early".into()), ..list };
     assert_eq!(index.list_ids(&list).unwrap().ids, [id("late")]);
     let list = ListIds { after: Some("late".into()), ..list };
-    assert_eq!(index.list_ids(&list).unwrap(), Page { ids: vec![], next: None });
+    assert_eq!(index.list_ids(&list).unwrap(), IndexPage { ids: vec![], next: None });
     let list = ListIds { after: Some("runs".into()), ..list };
     assert!(matches!(index.list_ids(&list), Err(Refusal::Invalid { .. })));
     let window = ListIds {

@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 /// A page of ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
+pub(crate) struct IndexPage {
     /// The ids, in order.
     pub(crate) ids: Vec<InstanceId>,
     /// Where the next page begins; `None` on the last one.
@@ -29,7 +29,7 @@ impl Index {
     /// # Errors
     ///
     /// [`Refusal::Invalid`] where `after` is not what a page before said.
-    pub(crate) fn query(&self, query: &Query) -> Result<Page, Refusal> {
+    pub(crate) fn query(&self, query: &Query) -> Result<IndexPage, Refusal> {
         match query.after.as_deref().map(Cursor::read).transpose()? {
             Some(Cursor::Created(at, id)) => Ok(self.by_creation(query, Some((at, id)))),
             Some(Cursor::Named(id)) => Ok(self.by_name(query, Some(&id))),
@@ -50,7 +50,7 @@ impl Index {
     /// # Errors
     ///
     /// [`Refusal::Invalid`] where `after` is neither.
-    pub(crate) fn list_ids(&self, list: &ListIds) -> Result<Page, Refusal> {
+    pub(crate) fn list_ids(&self, list: &ListIds) -> Result<IndexPage, Refusal> {
         let after =
             list.after.as_deref().map(|token| self.ended_as(token).map_or_else(|| Cursor::read(token), Ok));
         let (after, until_empty) = match after.transpose()? {
@@ -96,14 +96,14 @@ impl Index {
         Some(Cursor::Ended(ended, id))
     }
 
-    fn by_creation(&self, query: &Query, after: Option<Key>) -> Page {
+    fn by_creation(&self, query: &Query, after: Option<Key>) -> IndexPage {
         let sets = statuses(query.statuses).map(|status| &self.created[status as usize]);
         let keys = in_range(sets, query.created_from, query.created_to, after);
         let keys = keys.map(|key| (key, key.1.as_str().starts_with(&query.id_prefix)));
         finish(take(keys, query.page_size), |(at, id)| Cursor::Created(*at, id.clone()), |(_, id)| id)
     }
 
-    fn by_name(&self, query: &Query, after: Option<&InstanceId>) -> Page {
+    fn by_name(&self, query: &Query, after: Option<&InstanceId>) -> IndexPage {
         let keys = self.named_so(query, after).map(|(id, created)| {
             let from = query.created_from.is_none_or(|from| *created >= from);
             (id, from && query.created_to.is_none_or(|to| *created < to))
@@ -203,7 +203,7 @@ fn finish<'a, K: Copy>(
     found: Found<K>,
     cursor: impl Fn(K) -> Cursor,
     id: impl Fn(K) -> &'a InstanceId,
-) -> Page {
+) -> IndexPage {
     let ids = found.keys.into_iter().map(|key| id(key).clone()).collect();
-    Page { ids, next: found.last.map(|key| cursor(key).write()) }
+    IndexPage { ids, next: found.last.map(|key| cursor(key).write()) }
 }
