@@ -147,7 +147,7 @@ fn begins_a_turn(event: &HistoryEvent) -> bool {
 
 #[test]
 fn a_change_that_would_break_a_running_instance_is_found_with_its_line() {
-    /// The order of tomorrow: somebody thought of the stock first.
+    /// Tomorrow's version of the order: it looks at the stock first.
     async fn order(ctx: OrchestrationContext, pieces: u32) -> Result<String, Failure> {
         let stock = EntityId::new("Stock", "lamps");
         let left = ctx.call_entity(&stock, take, i64::from(pieces)).await?;

@@ -46,7 +46,7 @@ fn a_day_of_timers_passes_at_once() {
 }
 
 #[test]
-fn whatever_is_killed_after_any_turn_the_result_is_the_same() {
+fn a_hub_or_worker_killed_after_any_turn_changes_no_result() {
     let hub = TestHub::new(Registry::new().orchestration(sleepy).activity(square));
     let all = hub.run(sleepy, 4).unwrap();
     for turn in 1..=all.turns {

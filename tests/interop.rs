@@ -81,7 +81,7 @@ fn on_path(tool: &str) -> bool {
 
 fn say_once(language: &'static str) {
     static SAID: Mutex<Vec<&str>> = Mutex::new(Vec::new());
-    let mut said = SAID.lock().expect("nobody panics with it");
+    let mut said = SAID.lock().expect("no test panics with it");
     if !said.contains(&language) {
         said.push(language);
         // Not `println!`, which a passing test swallows: this is to be seen.

@@ -94,7 +94,7 @@ async fn work(mut client: Client<Channel>, width: usize) {
                 client.complete_activity_task(answer).await.unwrap();
             }
             other @ (Work::EntityRequest(_) | Work::EntityRequestV2(_) | Work::HealthPing(_)) => {
-                panic!("nobody sends {other:?}")
+                panic!("the test sends no {other:?}")
             }
         }
     }
@@ -158,7 +158,7 @@ async fn a_wait_ends_with_its_deadline_and_one_for_an_instance_that_does_not_exi
     assert!(!nobody.is_finished(), "a parent may be about to start it");
     clock.advance(Duration::from_secs(1));
     assert_eq!(nobody.await.unwrap().unwrap_err().code(), Code::NotFound);
-    // tonic's client keeps the deadline too, by a clock that nobody turns: an hour of it does not pass here.
+    // tonic's client keeps the deadline too, by a clock that stands still: an hour of it does not pass here.
     let mut request = tonic::Request::new(get("a"));
     request.set_timeout(ALMOST + REST);
     let waiting = tokio::spawn({
@@ -203,7 +203,7 @@ async fn a_silent_stream_is_pinged() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_a_thousand_streams_with_unavailable_and_answers_who_waits() {
+async fn a_stop_ends_a_thousand_streams_with_unavailable_and_answers_every_wait() {
     let emulator = Emulator::start().await.unwrap();
     let mut client = connect(&emulator).await;
     let mut streams = Vec::new();

@@ -71,7 +71,7 @@ fn a_long_run_tells_how_far_it_is_in_plain_lines_when_nobody_sees_a_bar() {
 }
 
 #[test]
-fn nobody_who_reads_to_the_end_is_no_failure() {
+fn the_demo_succeeds_when_its_reader_stops_early() {
     for arguments in [["--count", "10"], ["--count", "2000"]] {
         let mut child = command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());

@@ -62,7 +62,7 @@ fn every_rule_of_the_table_is_explained() {
     let table = read(Path::new("docs/compatibility.md"));
     let rules: BTreeSet<&str> = table
         .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.split(' ').next())
+        .filter_map(|line| line.strip_prefix("| [")?.split(']').next())
         .filter(|word| is_number(word))
         .collect();
     nothing(

@@ -8,39 +8,42 @@ use std::path::Path;
 
 /// Words that need no explanation: Rust's, the protocol's, gRPC's, the field's, and plain ones for what they name.
 const PLAIN: &str = "abandoned abort accept accepted actions activities admission alive an answer answered answering \
-    arguments arrive arrived as asked async at attempt attempts auth authentication awaited axis azure \
-    backoff batch begun body bound bounded bounds budget builder by cached call caller callers calls \
-    cancellation cancelled capacity caught cause chain change changed channel checks child chunks class \
-    client clock close closing code codec commit complete condition config confirm connect connection \
-    connections context continue continued control core counted counters counting credential cursor data \
-    decide decision decode decoder def definition deliver delivery demo descriptors details diagram \
-    differs dispatch dispatcher diverged doing draining drive driver drop durable emulator encode \
-    encoded encoder end ended ending endpoint engine entities entity entra entropy entry environment \
-    erased err error events executors expire explain failed failing failure faults field fields file \
-    finished for format found framed frames function future get golden guard hand handle hands head \
+    answers apply arguments arrive arrived as asked async at attempt attempts auth authentication \
+    awaited axis azure backoff batch begun body bound bounded bounds budget builder by cached call \
+    caller callers calls cancellation cancelled capacity caught cause chain change changed channel \
+    checks child chunks client clock close closing code codec commit condition config confirm \
+    confirmation connect connection connections context continue continued control core counted counters \
+    counting counts credential cursor data decide decided decider decision decode decoder def definition \
+    deliver delivery demo descriptors details diagram differs dispatch dispatcher diverged doing \
+    draining drive driver drop durable emulator encode encoded encoder end ended ending endpoint engine \
+    entities entity entra entropy entry environment erased err error events excess executors expire \
+    explain extension failed failing failure faults field fields file filter finished fire follow for \
+    format found framed frames function future generation get golden guard hand handle hands head \
     headers health healthcheck held history hold hubs id ids index inner input instances into invalid is \
-    items job json keep key kind large leases leave left lib limit limiter limits link list listen \
-    listening live log logging logs look loop loopback main manual mark matching memory merge merged \
-    message metadata method mismatch missing model name names nearest new next no node normal not note \
-    observe observed offer on once open opened operation options or orchestration orchestrator ordinary \
-    out outbox outcome outgoing output owner page parent parse parsed parts payload pending piece ping \
-    place plan policy poll pool ports progress purge purged query queue queued raised ran raw reach read \
-    reader reading readme ready receiver recipe refused registered registry remote render rendered \
+    items job jobs journal json keep keeping key kind large leases leave left lib limit limiter limits \
+    link list listen listening live log logging logs long look lookup loop loopback loss lost main \
+    manual mark matching memory merge merged message metadata method mismatch missing model name names \
+    nearest new next no node normal not note observe observed offer on once open opened opening \
+    operation options or orchestration orchestrator ordinary out outbox outcome outgoing output owner \
+    page parent parse parsed parts payload pending piece ping placement placements plan policy poll pool \
+    ports problem progress purge purged query queue queued raised ran raw reach read reader reading \
+    readme ready reason receiver receiving recipe records ref registered registry remote render rendered \
     repeat replay replayer reply report request requests reserved response rest restart result retry \
-    reuse rewind rewinding role root row rpc rule run runner running scenario schedule scheduled \
+    returned reuse rewind role root row rpc rule run runner running scenario schedule scheduled \
     scheduler schema sdk section seen sender sent sequence serve served service serving settles share \
-    shared shutdown side signal signals site size sized skipped sleep slot small snapshot socket source \
-    start state stats status statuses step stop stopped store stream streams string stub subject summary \
-    sync table target tasks terminated test testing tests text time timeline timer timers times \
-    timestamp token too transport turns unary until unwritten user value varint version versioning \
-    versions view waiter waiters waiting waits walk wall warned warning watchdog watches why wire \
-    without words worker workers worklist write writer";
+    shared shutdown side signal signals site size sized skipped sleep small snapshot socket source \
+    standing start state stats status statuses step stop stopped store stream streams string stub \
+    subject summary sync table takes target tasks terminate terminated termination test testing tests \
+    text time timeline timer timers times timestamp token too transport turns unary unfinished until \
+    unwritten user value varint version versioning view volatile waited waiter waiters waiting waits \
+    walk wall warned warning watchdog watches why wire without words worker workers worklist write \
+    writer";
 
 /// Words that are still to be explained, or to give way to a standard one.
 const TO_EXPLAIN: &str = "accused announced coarse departure either elsewhere facts fake forgetful front gather gathered \
-    gathering habit interest interests kept lane ledger losses malformed naming news notice outlet \
-    oversized pace party past patience quarantine race rewound script shown skim skimmer spare stage \
-    standstill stuck suspects trouble truth unattended unclaimed unwell verdict watch wish woken";
+    gathering habit interest interests kept lane ledger losses malformed naming news notice notices \
+    oversized pace past patience quarantine race rewound script shown skim skimmer spare standstill \
+    suspects trouble truth unattended unclaimed unwell verdict watch woken";
 
 /// The words of a name in either style: `LeaseId` and `lease_id` have two.
 fn words(name: &str) -> Vec<String> {

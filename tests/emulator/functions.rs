@@ -53,7 +53,7 @@ pub(crate) async fn survives(ctx: OrchestrationContext, (): ()) -> Result<String
 }
 
 pub(crate) async fn meet(barrier: Arc<Barrier>, name: String) -> Result<String, Failure> {
-    // Whoever is alone waits here for ever.
+    // An activity that runs alone waits here for ever.
     barrier.wait().await;
     Ok(name)
 }
@@ -64,7 +64,7 @@ pub(crate) async fn party(ctx: OrchestrationContext, guests: Vec<String>) -> Res
     join_all(all).await.into_iter().map(|met| met.map_err(Failure::from)).collect()
 }
 
-/// Who approved, or nobody within the time.
+/// Who approved, or that no approval came in time.
 pub(crate) async fn approval(ctx: OrchestrationContext, within: Duration) -> Result<Option<String>, Failure> {
     match race(ctx.event(APPROVED), ctx.sleep(within)).await {
         Either::First(by) => Ok(Some(by?)),

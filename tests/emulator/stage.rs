@@ -50,7 +50,7 @@ fn forced() -> Option<String> {
 fn cannot(target: Target, why: &str) {
     static SAID: Mutex<Vec<Target>> = Mutex::new(Vec::new());
     assert!(forced().is_none(), "the target {} is forced and cannot be had: {why}", target.name());
-    let mut said = SAID.lock().expect("nobody panics with it");
+    let mut said = SAID.lock().expect("no test panics with it");
     if !said.contains(&target) {
         said.push(target);
         // Not `eprintln!`, which a passing test swallows: this is to be seen.

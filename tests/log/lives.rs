@@ -6,7 +6,7 @@ use taskhub::wire;
 use tracing::Level;
 
 #[tokio::test]
-async fn a_worker_that_comes_is_told_with_what_it_takes_and_one_that_goes_with_what_it_held() {
+async fn a_worker_that_comes_is_logged_with_what_it_takes_and_one_that_goes_with_what_it_held() {
     let watched = Watched::start("lives-workers").await;
     let mut items = watched.worker_of(&[("Order", &["2.0"]), ("Ship", &[])]).await;
     let came = watched.lines.saying(Level::INFO, "a worker came");
@@ -24,7 +24,7 @@ async fn a_worker_that_comes_is_told_with_what_it_takes_and_one_that_goes_with_w
 }
 
 #[tokio::test]
-async fn an_instance_that_starts_ends_or_fails_is_told_with_its_name() {
+async fn an_instance_that_starts_ends_or_fails_is_logged_with_its_name() {
     let watched = Watched::start("lives-instances").await;
     let mut items = watched.worker().await;
     watched.start_instance("good", "Order", Some("2.0")).await;
@@ -51,7 +51,7 @@ async fn an_instance_that_starts_ends_or_fails_is_told_with_its_name() {
 }
 
 #[tokio::test]
-async fn at_debug_each_piece_of_work_is_told_when_it_goes_out_and_when_its_answer_comes() {
+async fn at_debug_each_piece_of_work_is_logged_when_it_goes_out_and_when_its_answer_comes() {
     let watched = Watched::start("lives-work").await;
     let mut items = watched.worker().await;
     watched.start_instance("a", "Order", None).await;

@@ -7,7 +7,7 @@ use taskhub::wire;
 use tonic::Code;
 
 #[tokio::test]
-async fn a_name_that_no_connected_worker_takes_is_told_once_with_the_one_that_differs_in_case() {
+async fn a_name_that_no_connected_worker_takes_is_logged_once_with_the_one_that_differs_in_case() {
     let watched = Watched::start("warn-case").await;
     let _items = watched.worker_of(&[("sayHello", &[]), ("Other", &[])]).await;
     for id in ["a", "b", "c"] {
@@ -25,7 +25,7 @@ async fn a_name_that_no_connected_worker_takes_is_told_once_with_the_one_that_di
 }
 
 #[tokio::test]
-async fn a_version_that_a_worker_writes_otherwise_is_told_with_that_writing() {
+async fn a_version_that_a_worker_writes_otherwise_is_logged_with_that_writing() {
     let watched = Watched::start("warn-version").await;
     let _items = watched.worker_of(&[("Order", &["2.0.0", "1.0.0"])]).await;
     watched.start_instance("a", "Order", Some("1.0")).await;
@@ -37,7 +37,7 @@ async fn a_version_that_a_worker_writes_otherwise_is_told_with_that_writing() {
 }
 
 #[tokio::test]
-async fn a_version_that_no_worker_has_is_told_with_those_that_are_taken() {
+async fn a_version_that_no_worker_has_is_logged_with_those_that_are_taken() {
     let watched = Watched::start("warn-versions").await;
     let _items = watched.worker_of(&[("Order", &["2.0", "3.0"])]).await;
     watched.start_instance("a", "Order", None).await;
@@ -47,7 +47,7 @@ async fn a_version_that_no_worker_has_is_told_with_those_that_are_taken() {
 }
 
 #[tokio::test]
-async fn where_no_worker_is_connected_that_is_what_is_told() {
+async fn work_without_any_connected_worker_is_logged_as_that() {
     let watched = Watched::start("warn-nobody").await;
     watched.start_instance("a", "Order", None).await;
     watched.pass(A_WHILE).await;
@@ -69,7 +69,7 @@ async fn a_worker_that_connects_in_time_is_not_warned_of() {
 }
 
 #[tokio::test]
-async fn an_unknown_task_hub_is_told_once_by_name_with_those_that_there_are() {
+async fn an_unknown_task_hub_is_logged_once_by_name_with_those_that_there_are() {
     // The line is about the hub that was asked for.
     let lines = super::Lines::of("warn-no-such-hub");
     let watched = Watched::start("warn-hub").await;
@@ -85,7 +85,7 @@ async fn an_unknown_task_hub_is_told_once_by_name_with_those_that_there_are() {
 }
 
 #[tokio::test]
-async fn work_that_is_given_back_again_and_again_is_told_once_with_how_often() {
+async fn work_that_is_given_back_again_and_again_is_logged_once_with_how_often() {
     let watched = Watched::start("warn-abandoned").await;
     let mut items = watched.worker().await;
     watched.start_instance("a", "Order", None).await;
@@ -102,7 +102,7 @@ async fn work_that_is_given_back_again_and_again_is_told_once_with_how_often() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_right_after_an_item_is_told_with_the_item_and_its_length() {
+async fn a_stream_that_breaks_right_after_an_item_is_logged_with_the_item_and_its_length() {
     let watched = Watched::start("warn-broken").await;
     watched.start_instance(&"a".repeat(90), "Order", None).await;
     for _ in 0..3 {
@@ -135,7 +135,7 @@ async fn a_stream_that_ends_long_after_its_last_item_is_no_broken_one() {
 }
 
 #[tokio::test]
-async fn a_rewind_that_the_worker_answers_without_rewinding_is_told() {
+async fn a_rewind_that_the_worker_answers_without_rewinding_is_logged() {
     let watched = Watched::start("warn-rewind").await;
     let mut items = watched.worker().await;
     watched.start_instance("a", "Order", None).await;
@@ -151,7 +151,7 @@ async fn a_rewind_that_the_worker_answers_without_rewinding_is_told() {
 }
 
 #[tokio::test]
-async fn an_event_for_an_entity_is_told_whether_a_client_or_an_orchestration_sends_it() {
+async fn an_event_for_an_entity_is_logged_whether_a_client_or_an_orchestration_sends_it() {
     let watched = Watched::start("warn-entity-client").await;
     for _ in 0..3 {
         let request = wire::RaiseEventRequest {

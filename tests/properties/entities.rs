@@ -74,7 +74,7 @@ impl World {
             self.mail.offered(text, &id, self.now);
             if let Some(holder) = &entity.locked_by {
                 let sender = sender.or_else(|| text.split_once('#').map(|(sender, _)| sender));
-                assert_eq!(sender, Some(holder.as_str()), "nobody but the holder is served");
+                assert_eq!(sender, Some(holder.as_str()), "only the holder is served");
             }
         }
     }

@@ -12,7 +12,7 @@ use taskhub::wire::{self, HistoryEvent};
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     seen: BTreeMap<InstanceId, Seen>,
-    /// Somebody has rewound something: FAILED may be left.
+    /// An instance was rewound: FAILED may be left.
     pub(crate) rewinds: bool,
     /// Entities that were purged, and the critical sections that were open then: their locks are gone.
     broken: BTreeSet<(String, String)>,
@@ -152,7 +152,7 @@ impl World {
         assert_eq!(state.execution_id.as_ref().map(String::len), Some(32), "{state:?}");
     }
 
-    /// Whoever was granted a section holds what of it is not unlocked, and nobody else does; whoever holds, lives.
+    /// An instance that was granted a section holds the locks of it that are not released, alone; a holder has not ended.
     fn check_locks(&mut self) {
         let entities = self.entities();
         let locked: BTreeMap<&str, &str> = entities

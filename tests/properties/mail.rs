@@ -62,7 +62,7 @@ impl Mail {
     pub(crate) fn saw(&mut self, life: &Life, text: &str) {
         let (sender, number) = parse(text);
         let letter =
-            self.letters.get_mut(&number).unwrap_or_else(|| panic!("nobody sent {text} to {life:?}"));
+            self.letters.get_mut(&number).unwrap_or_else(|| panic!("{text} was never sent to {life:?}"));
         assert_eq!(&letter.to, life, "{text} went astray");
         assert!(!letter.seen, "{text} came twice to {life:?}");
         letter.seen = true;
@@ -84,7 +84,7 @@ impl Mail {
         }
     }
 
-    /// Nobody holds a lock any more, and nothing is on its way: every operation has run.
+    /// No lock is held any more, and no operation is on its way: every operation has run.
     pub(crate) fn assert_all_ran(&self) {
         for (number, errand) in &self.errands {
             assert!(errand.done || errand.gone, "operation {number} was lost: {errand:?}");
@@ -101,7 +101,7 @@ impl Mail {
     /// A worker has been given an operation.
     pub(crate) fn offered(&self, text: &str, entity: &InstanceId, now: Timestamp) {
         let (_, number) = parse(text);
-        let errand = self.errands.get(&number).unwrap_or_else(|| panic!("nobody sent {text}"));
+        let errand = self.errands.get(&number).unwrap_or_else(|| panic!("{text} was never sent"));
         assert_eq!(&errand.entity, entity, "{text} went astray");
         assert!(!errand.done, "{text} runs twice");
         assert!(!errand.gone, "{text} was purged or given up");
@@ -111,7 +111,7 @@ impl Mail {
     /// A worker has run an operation, and its answer counts.
     pub(crate) fn done(&mut self, text: &str) {
         let (sender, number) = parse(text);
-        let Some(errand) = self.errands.get_mut(&number) else { panic!("nobody sent {text}") };
+        let Some(errand) = self.errands.get_mut(&number) else { panic!("{text} was never sent") };
         if errand.gone {
             return;
         }

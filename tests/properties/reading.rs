@@ -69,7 +69,7 @@ impl Reading {
             EventType::TaskScheduled(task) => {
                 self.failed.retain(|failed| *failed != id);
                 let again = self.activities.insert(id, task.name.clone());
-                assert_eq!(again, None, "nobody scheduled {id} twice");
+                assert_eq!(again, None, "{id} was scheduled once");
             }
             EventType::TaskCompleted(done) => {
                 let task = self.activities.remove(&done.task_scheduled_id);

@@ -6,7 +6,7 @@ use taskhub::emulator::engine::command::{Command, Reply};
 use taskhub::model::InstanceId;
 
 impl World {
-    /// Serves everything until nothing moves, checks that whoever still lives waits for something real, then ends
+    /// Serves everything until nothing moves, checks that every live instance waits for something real, then ends
     /// everything and checks that nothing is left.
     pub(crate) fn come_to_rest(&mut self) {
         self.drain();
@@ -26,7 +26,7 @@ impl World {
         for entity in self.entities() {
             assert_eq!((&entity.locked_by, entity.backlog_queue_size), (&None, 0), "{entity:?}");
         }
-        assert_eq!(self.waits(), 0, "whoever waited has been answered");
+        assert_eq!(self.waits(), 0, "every wait has been answered");
         let stats = self.stats();
         assert_eq!([stats.ready_turns, stats.ready_activities, stats.ready_batches, stats.timers], [0; 4]);
         assert_eq!(stats.waiters, 0);
@@ -71,7 +71,7 @@ impl World {
         panic!("it never comes to rest: {:#?}", self.stats());
     }
 
-    /// Nothing moves: whatever a history waits for must be in somebody else's hands.
+    /// Nothing moves: whatever a history waits for must be in another instance's or entity's hands.
     fn check_waits(&mut self) {
         let entities = self.entities();
         let all: Vec<_> =
@@ -97,7 +97,7 @@ impl World {
                 let held = |entity: &String| {
                     entities.iter().any(|e| e.instance_id == *entity && e.locked_by.is_some())
                 };
-                assert!(set.iter().any(held), "{id} waits for locks that nobody holds: {set:?}");
+                assert!(set.iter().any(held), "{id} waits for locks that no instance holds: {set:?}");
             }
         }
     }

@@ -50,7 +50,7 @@ fn a_parent_hears_of_its_child_after_the_child_continued_as_new() {
 }
 
 #[test]
-fn the_answer_of_a_lost_worker_counts_while_nobody_else_has_the_batch() {
+fn the_answer_of_a_lost_worker_counts_while_no_other_worker_has_the_batch() {
     let signal = Step::Signal { entity: 0, later: None };
     live([signal, Step::Open { shape: 0 }, Step::Close { which: 0 }, run_batch()]);
 }

@@ -167,7 +167,7 @@ impl World {
         let ends = plan.ending != Ending::Open && plan.ending != Ending::Refuse;
         for wish in &plan.wishes {
             let body = match *wish {
-                // Whatever a last execution schedules, nobody hears of; and what is not consumed has not failed yet.
+                // The results of what a last execution schedules are dropped; and what is not consumed has not failed yet.
                 Wish::Activity { again: true } if !failed.is_empty() && !ends && plan.consumed.is_none() => {
                     let id = failed.remove(0);
                     actions.push(action(id, Action::ScheduleTask(activity())));

@@ -24,7 +24,7 @@ pub(crate) struct Held<T> {
     pub(crate) stream: StreamId,
     pub(crate) token: String,
     pub(crate) work: T,
-    /// Its stream has ended. An answer still counts until somebody else has the work.
+    /// Its stream has ended. An answer still counts until another worker has the work.
     pub(crate) lost: bool,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct World {
     pub(crate) turns: Vec<Held<HeldTurn>>,
     pub(crate) activities: Vec<Held<wire::ActivityRequest>>,
     pub(crate) batches: Vec<Held<wire::EntityRequest>>,
-    /// Answers that were given before, or that nobody waits for any more: none of them may change anything.
+    /// Answers that were given before, or that no instance waits for any more: none of them may change anything.
     spent: Vec<Command>,
     waiters: BTreeMap<WaiterId, (InstanceId, Until)>,
     pub(crate) mail: Mail,
@@ -225,7 +225,7 @@ impl World {
                 }
                 Effect::Report { .. } | Effect::End { .. } => panic!("nothing is bounded here"),
                 Effect::Answer { waiter, answer } => {
-                    let (id, until) = self.waiters.remove(&waiter).expect("somebody waits");
+                    let (id, until) = self.waiters.remove(&waiter).expect("a client waits");
                     match answer {
                         Ok(state) => {
                             assert_eq!(state.instance_id, id.as_str());

@@ -176,7 +176,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_turn_wants_the_same_kept_or_replayed(
+    fn a_cached_and_a_replayed_orchestrator_want_the_same_in_every_turn(
         step in steps(),
         seed in prop::collection::vec(any::<prop::sample::Index>(), 64),
     ) {

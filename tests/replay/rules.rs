@@ -38,7 +38,7 @@ async fn calls_first(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> 
 }
 
 #[test]
-fn another_name_under_the_same_id_is_told_with_the_line_that_scheduled_it() {
+fn another_name_under_the_same_id_is_reported_with_the_line_that_scheduled_it() {
     async fn calls_second(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
         Ok(ctx.call(second, 1).await?)
     }
@@ -52,7 +52,7 @@ fn another_name_under_the_same_id_is_told_with_the_line_that_scheduled_it() {
 }
 
 #[test]
-fn another_kind_under_the_same_id_is_told() {
+fn another_kind_under_the_same_id_is_reported() {
     async fn sleeps(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
         ctx.sleep(Duration::from_secs(1)).await;
         Ok(1)
@@ -63,7 +63,7 @@ fn another_kind_under_the_same_id_is_told() {
 }
 
 #[test]
-fn something_history_has_and_the_code_has_not_is_told() {
+fn something_history_has_and_the_code_has_not_is_reported() {
     async fn waits(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
         Ok(ctx.event(EventKey::new("Go")).await?)
     }
@@ -72,7 +72,7 @@ fn something_history_has_and_the_code_has_not_is_told() {
 }
 
 #[test]
-fn something_the_code_has_and_history_has_not_is_told() {
+fn something_the_code_has_and_history_has_not_is_reported() {
     async fn calls_both(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
         let (a, b) = (ctx.call(first, 1), ctx.call(second, 2));
         Ok(a.await? + b.await?)
@@ -100,7 +100,7 @@ fn a_channel_between_two_branches_is_no_foreign_await() {
         let (sender, receiver) = futures::channel::oneshot::channel();
         let tells = async {
             let value = ctx.call(first, 7).await?;
-            sender.send(value).map_err(|_| Failure::new("nobody listens"))
+            sender.send(value).map_err(|_| Failure::new("no receiver is left"))
         };
         let hears = async { Ok::<u32, Failure>(receiver.await?) };
         let ((), value) = futures::try_join!(tells, hears)?;
@@ -111,7 +111,7 @@ fn a_channel_between_two_branches_is_no_foreign_await() {
 }
 
 #[test]
-fn a_tokio_timer_is_told_as_a_foreign_await() {
+fn a_tokio_timer_is_reported_as_a_foreign_await() {
     #[expect(clippy::disallowed_methods, reason = "this is what must be noticed")]
     async fn naps(_: OrchestrationContext, (): ()) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -190,7 +190,7 @@ fn an_input_that_does_not_read_says_which_and_why() {
 }
 
 #[test]
-fn a_name_that_nobody_registered_is_told_for_good() {
+fn a_name_that_nobody_registered_is_reported_for_good() {
     let story = Story::begins(Registry::new(), "nobody", "null");
     assert_eq!(story.failure().error_type, "OrchestratorTaskNotFound");
     assert!(story.failure().is_non_retriable);
@@ -217,7 +217,7 @@ fn a_closure_is_not_called_without_a_name() {
 }
 
 #[test]
-fn an_input_that_json_cannot_hold_is_told_where_it_is_sent() {
+fn an_input_that_json_cannot_hold_is_reported_where_it_is_sent() {
     async fn sends(ctx: OrchestrationContext, (): ()) -> Result<(), Failure> {
         ctx.set_custom_status(std::collections::BTreeMap::from([((1, 2), 3)]));
         Ok(())

@@ -95,7 +95,7 @@ fn an_event_of_another_type_says_which_and_why() {
 }
 
 #[test]
-fn a_completion_that_comes_twice_or_to_nobody_is_passed_over() {
+fn a_completion_that_comes_twice_or_for_no_task_is_skipped() {
     async fn once(ctx: OrchestrationContext, (): ()) -> Result<u32, Failure> {
         let one = ctx.call(step, 1).await?;
         Ok(one + ctx.call(step, 2).await?)

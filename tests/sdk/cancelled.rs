@@ -1,4 +1,4 @@
-//! Tells how an activity hears that nobody wants its result any more.
+//! Tells how an activity hears that its result is no longer wanted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ async fn an_activity_that_asks_hears_that_its_caller_has_ended() {
     worker.stop().await;
 }
 
-/// Blocks its thread until it is told that nobody waits for it.
+/// Blocks its thread until it is told that its caller has ended.
 #[expect(
     clippy::needless_pass_by_value,
     clippy::unnecessary_wraps,

@@ -89,7 +89,7 @@ async fn a_wrong_instance_id_never_leaves_the_client() {
 }
 
 #[tokio::test]
-async fn what_a_scheduler_cannot_do_is_said_as_such() {
+async fn a_call_that_the_scheduler_does_not_have_is_an_error_that_says_so() {
     let scheduler = Scheduler::plain();
     let client =
         Client::connect_to(Target::new(&format!("http://{}", scheduler.address)).unwrap()).await.unwrap();

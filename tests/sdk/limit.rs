@@ -69,7 +69,7 @@ async fn an_entity_keeps_the_state_it_had_before_it_grew_too_large() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_fails_what_it_is_of_and_nobody_tries_again_for_ever() {
+async fn a_payload_that_is_too_large_fails_its_work_and_is_not_retried_for_ever() {
     let emulator = Emulator::builder().max_payload(LIMIT).start().await.unwrap();
     let client = Client::connect(&emulator.endpoint()).await.unwrap();
     let registry = Registry::new().activity(letters).orchestration(asks).orchestration(says);

@@ -81,7 +81,7 @@ impl Scheduler {
 
     /// Listens with a certificate of its own for `localhost`; returns what to trust.
     pub fn tls() -> (Self, String) {
-        // Two libraries of ours bring a provider each; whoever listens must say which one it means.
+        // Two libraries of ours bring a provider each; a server must say which one it means.
         drop(rustls::crypto::ring::default_provider().install_default());
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let pem = made.cert.pem();

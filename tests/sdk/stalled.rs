@@ -255,7 +255,7 @@ async fn an_activity_that_runs_long_or_blocks_is_named_and_goes_on() {
 }
 
 #[tokio::test]
-async fn stopping_ends_after_the_grace_whatever_runs_and_says_what_does() {
+async fn stopping_ends_after_the_grace_and_names_what_still_runs() {
     let scheduler = Scheduler::plain();
     let (gate, _opens) = Opens::gate();
     let held = gate.clone();

@@ -106,7 +106,7 @@ async fn a_fan_of_a_hundred_comes_back_whole() {
 }
 
 #[tokio::test]
-async fn sticky_or_not_the_result_is_the_same() {
+async fn the_result_is_the_same_with_and_without_cached_orchestrators() {
     let emulator = Emulator::start().await.unwrap();
     let client = Client::connect(&emulator.endpoint()).await.unwrap();
     for (cache, id) in [(0, "full"), (1, "small"), (1_000, "sticky")] {
@@ -228,7 +228,7 @@ async fn calls_staged(ctx: OrchestrationContext, i: u32) -> Result<u32, Failure>
 }
 
 #[tokio::test]
-async fn what_a_killed_worker_had_begun_another_one_ends() {
+async fn another_worker_finishes_what_a_killed_worker_had_begun() {
     let emulator = Emulator::start().await.unwrap();
     let client = Client::connect(&emulator.endpoint()).await.unwrap();
     let stage = Arc::new(Stage { in_first: Notify::new(), runs: AtomicU32::new(0) });
@@ -244,7 +244,7 @@ async fn what_a_killed_worker_had_begun_another_one_ends() {
 
 #[tokio::test]
 async fn a_worker_comes_back_to_an_emulator_that_comes_back() {
-    // Between the two the port is nobody's. Other tests ask for ports on 127.0.0.1, so this one has an address of its
+    // Between the two no process has the port. Other tests ask for ports on 127.0.0.1, so this one has an address of its
     // own, where there is more than one.
     let home = if cfg!(target_os = "linux") { [127, 83, 7, 1] } else { [127, 0, 0, 1] };
     let emulator = Emulator::builder().host(home.into()).start().await.unwrap();
@@ -286,7 +286,7 @@ async fn counted(i: u32) -> Result<u32, Failure> {
 }
 
 #[tokio::test]
-async fn whatever_is_killed_under_load_nothing_is_lost_and_nothing_is_doubled() {
+async fn killing_workers_under_load_loses_nothing_and_doubles_nothing() {
     let seed = std::env::var("TASKHUB_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_124);
     println!("TASKHUB_SEED={seed}");
     let mut dice = Dice(seed);

@@ -59,7 +59,7 @@ pub async fn at_work(worker: Worker) -> RunningWorker {
 
 /// Turns the clock until something has happened.
 ///
-/// Between two turns a call goes to the scheduler and back, so that whoever waits for an answer gets it long before
+/// Between two turns a call goes to the scheduler and back, so that a caller that waits for an answer gets it long before
 /// his patience ends by this clock.
 pub async fn turning<T>(scheduler: &Scheduler, clock: &ManualClock, happens: impl Future<Output = T>) -> T {
     let client = Client::connect_lazy(target(scheduler)).unwrap();
@@ -91,7 +91,7 @@ async fn an_activity_that_panics_fails_alone() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_not_heard_is_said_again_and_one_for_lost_work_is_not() {
+async fn a_completion_that_was_not_acknowledged_is_sent_again_and_one_for_lost_work_is_not() {
     let scheduler = Scheduler::plain();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
     let worker = Worker::for_target(target(&scheduler).clock(clock.clone()), registry());
@@ -292,7 +292,7 @@ async fn stopping_waits_for_what_has_begun_and_begins_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_killed_answers_for_nothing() {
+async fn a_killed_worker_sends_no_completion() {
     let scheduler = Scheduler::plain();
     let gate = Arc::new(Gate { began: Notify::new(), go: Notify::new() });
     let registry = registry().activity_on(gate.clone(), waits);
@@ -357,7 +357,7 @@ async fn an_orchestration_of_a_version_that_is_not_run_here_is_given_back() {
 }
 
 #[tokio::test]
-async fn a_past_that_was_left_out_and_is_not_known_here_is_asked_for() {
+async fn a_history_that_was_left_out_and_is_not_cached_is_asked_for() {
     let scheduler = Scheduler::plain();
     let _worker = at_work(Worker::for_target(target(&scheduler), registry())).await;
     let count = prost_types::value::Kind::NumberValue(3.0);

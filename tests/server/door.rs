@@ -25,7 +25,7 @@ where
 }
 
 #[tokio::test]
-async fn a_message_that_is_none_is_the_senders_mistake_and_changes_nothing() {
+async fn a_message_that_cannot_be_decoded_is_refused_and_changes_nothing() {
     let emulator = Emulator::start().await.unwrap();
     // A number stands where an id is expected.
     for method in [
@@ -44,7 +44,7 @@ async fn a_message_that_is_none_is_the_senders_mistake_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_exhausts_a_resource_and_one_below_does_not() {
+async fn a_message_over_the_limit_is_refused_with_resource_exhausted_and_one_below_is_not() {
     let emulator = Emulator::builder().max_message(10_000).start().await.unwrap();
     let mut client = connect(&emulator).await;
     let of_size =
@@ -118,7 +118,7 @@ async fn a_payload_over_the_limit_is_refused_by_name_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_names_no_hub_is_for_the_default_or_turned_away_as_one_wishes() {
+async fn a_request_that_names_no_hub_is_for_the_default_hub_or_refused_by_a_switch() {
     let lenient = Emulator::builder().hubs(["one", "two"]).start().await.unwrap();
     let mut client = connect(&lenient).await;
     client.start_instance(start("a", "x")).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_request_that_names_no_hub_is_for_the_default_or_turned_away_as_one_wi
 }
 
 #[tokio::test]
-async fn hubs_come_and_go_and_whoever_works_in_one_that_goes_is_told() {
+async fn hubs_are_created_and_deleted_and_workers_of_a_deleted_hub_are_told() {
     let emulator = Emulator::start().await.unwrap();
     let mut client = connect(&emulator).await;
     let create = |replace| named("new", wire::CreateTaskHubRequest { recreate_if_exists: replace });
@@ -150,7 +150,7 @@ async fn hubs_come_and_go_and_whoever_works_in_one_that_goes_is_told() {
 }
 
 #[tokio::test]
-async fn the_hub_of_requests_that_name_none_is_not_deleted_and_so_what_says_that_it_is_well_stays_true() {
+async fn the_default_hub_cannot_be_deleted_so_that_its_health_stays_true() {
     let delete = |hub| named(hub, wire::DeleteTaskHubRequest {});
     let pinged = async |emulator: &Emulator| {
         asked(emulator.health_address().unwrap(), "/v1/taskhubs/ping", b"").await.starts_with("HTTP/1.1 200")
@@ -303,7 +303,7 @@ async fn a_page_of_large_payloads_ends_early_and_the_next_one_goes_on() {
 }
 
 #[tokio::test]
-async fn who_waits_for_what_is_about_to_begin_is_not_turned_away() {
+async fn a_wait_for_an_instance_that_is_about_to_start_is_not_refused() {
     let emulator = Emulator::start().await.unwrap();
     let mut client = connect(&emulator).await;
     let (mut early, wait) = (client.clone(), get("a"));
@@ -318,7 +318,7 @@ async fn who_waits_for_what_is_about_to_begin_is_not_turned_away() {
 }
 
 #[tokio::test]
-async fn why_an_instance_failed_is_a_payload_and_told_to_who_asks_for_payloads() {
+async fn failure_details_are_left_out_unless_payloads_are_asked_for() {
     let emulator = Emulator::builder().max_payload(1).start().await.unwrap();
     let mut client = connect(&emulator).await;
     client.start_instance(start("a", "x")).await.unwrap();
@@ -337,7 +337,7 @@ async fn why_an_instance_failed_is_a_payload_and_told_to_who_asks_for_payloads()
 }
 
 #[tokio::test]
-async fn whoever_holds_the_emulator_ends_instances_by_force_and_a_workers_late_answer_is_taken() {
+async fn the_process_that_holds_the_emulator_can_force_an_end_and_a_late_answer_is_accepted() {
     let emulator = Emulator::start().await.unwrap();
     let mut client = connect(&emulator).await;
     client.start_instance(start("a", "x")).await.unwrap();

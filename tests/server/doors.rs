@@ -1,4 +1,4 @@
-//! Crowds the doors: connections that say nothing, replies that no client reads, waits that nobody ends.
+//! Crowds the doors: connections that say nothing, replies that no client reads, waits that never end.
 
 use super::{complete, connect, get, start};
 use pretty_assertions::assert_eq;
@@ -79,7 +79,7 @@ async fn a_client_that_works_outlives_any_number_of_silent_connections() {
 }
 
 #[tokio::test]
-async fn where_every_connection_has_a_call_the_next_client_is_told_so_in_words() {
+async fn a_client_is_refused_in_words_where_every_connection_has_a_call() {
     let emulator = Emulator::builder().max_connections(2).health_port(0).start().await.unwrap();
     let mut workers = Vec::new();
     for _ in 0..2 {
@@ -113,7 +113,7 @@ async fn where_every_connection_has_a_call_the_next_client_is_told_so_in_words()
 }
 
 #[tokio::test]
-async fn a_wait_too_many_is_told_the_limit_and_one_that_was_given_up_makes_room() {
+async fn a_wait_above_the_limit_is_refused_and_an_abandoned_wait_makes_room() {
     let emulator = Emulator::builder().max_waits(3).start().await.unwrap();
     let mut client = connect(&emulator).await;
     client.start_instance(start("a", "never")).await.unwrap();
@@ -267,7 +267,7 @@ async fn a_long_history_comes_whole_and_in_order_in_parts() {
 }
 
 #[tokio::test]
-async fn who_reads_a_history_that_is_purged_meanwhile_is_told_and_gets_no_half_of_it() {
+async fn a_reader_of_a_history_that_is_purged_meanwhile_gets_an_error_and_not_half_of_it() {
     let emulator = Emulator::start().await.unwrap();
     with_long_history(&emulator, 200).await;
     let mut client = connect(&emulator).await;

@@ -105,7 +105,7 @@ fn table(passed: &BTreeMap<String, bool>) -> String {
     let mut text = String::from(
         "# Compatibility\n\n\
          What a worker or client in any language may expect of the emulator, rule by rule; [protocol.md](protocol.md) explains\n\
-         the rules by topic. Each sentence is a case of `tests/wire/conformance/`, which speaks the protocol with a raw client\n\
+         the rules by topic, and each number leads to its section there. Each sentence is a case of `tests/wire/conformance/`, which speaks the protocol with a raw client\n\
          and a raw worker; its function has the sentence as its name. G1 to G41 are our acceptance list, R1 to R59 what the\n\
          official suites of the SDKs ask for, R60 to R79 and R90 to R95 what their sources ask for where no suite does, R80 to\n\
          R89 what keeps large messages from doing harm.\n\n\
@@ -116,7 +116,12 @@ fn table(passed: &BTreeMap<String, bool>) -> String {
          Where the case shows a part of a rule only, \"partial\" says which, and who shows the rest.\n\n\
          | rule | sentence | verdict |\n| --- | --- | --- |\n",
     );
+    let sections = sections();
     for case in cases() {
+        let rule = match sections.get(case.number) {
+            Some(section) => format!("[{}]({section})", case.number),
+            None => case.number.to_owned(),
+        };
         let mut verdict = match (passed.get(&case.name()), case.partly) {
             (Some(true), None) => "pass".to_owned(),
             (Some(true), Some(which)) => format!("partial: {which}"),
@@ -126,8 +131,28 @@ fn table(passed: &BTreeMap<String, bool>) -> String {
         if let Some(why) = case.differs {
             let _ = write!(verdict, "; differs: {why}");
         }
-        let _ = writeln!(text, "| {} | {} | {verdict} |", case.number, case.sentence);
+        let _ = writeln!(text, "| {rule} | {} | {verdict} |", case.sentence);
     }
     text.push_str(SUITES);
     text
+}
+
+/// The first section of `docs/protocol/` that speaks of each rule.
+fn sections() -> BTreeMap<String, String> {
+    let mut sections = BTreeMap::new();
+    for page in ["transport", "instances", "turns", "entities", "limits"] {
+        let text = std::fs::read_to_string(format!("{}/docs/protocol/{page}.md", env!("CARGO_MANIFEST_DIR")));
+        let mut section = String::new();
+        for line in text.unwrap_or_default().lines() {
+            if let Some(heading) = line.strip_prefix("## ") {
+                section = format!("protocol/{page}.md#{}", heading.to_lowercase().replace(' ', "-"));
+            }
+            for word in line.split(|c: char| !c.is_ascii_alphanumeric()) {
+                if word.len() == 3 && word.starts_with(['G', 'R']) && !section.is_empty() {
+                    sections.entry(word.to_owned()).or_insert_with(|| section.clone());
+                }
+            }
+        }
+    }
+    sections
 }

@@ -139,7 +139,7 @@ fn an_emulator_whose_standard_output_is_full_is_ready_all_the_same_and_ends_when
 }
 
 #[tokio::test]
-async fn what_the_log_had_no_room_for_is_counted_in_it_once_it_is_read_again() {
+async fn lines_that_the_log_had_no_room_for_are_counted_in_it_once_it_is_read_again() {
     let mut emulator = Unread::start("json");
     emulator.busy().await;
     let mut lines = BufReader::new(&mut emulator.stderr).lines().map(Result::unwrap);

@@ -1,4 +1,4 @@
-//! Speaks HTTP/2 with nothing in between, so that a deadline is kept by who is asked or by nobody.
+//! Speaks HTTP/2 with nothing in between, so that a deadline is kept by the scheduler or not at all.
 
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
@@ -18,7 +18,7 @@ pub(crate) struct Bare(SendRequest<Body>);
 impl Bare {
     pub(crate) async fn connect(to: &http::Uri) -> Self {
         let authority = to.authority().expect("an endpoint says where it is");
-        let socket = tokio::net::TcpStream::connect(authority.as_str()).await.expect("somebody listens");
+        let socket = tokio::net::TcpStream::connect(authority.as_str()).await.expect("the scheduler listens");
         let connected = handshake(TokioExecutor::new(), TokioIo::new(socket)).await;
         let (requests, connection) = connected.expect("HTTP/2 is spoken");
         tokio::spawn(connection);

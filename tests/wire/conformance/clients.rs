@@ -179,7 +179,7 @@ async fn a_wait_ends_at_its_deadline_and_never_before_its_time(hub: Hub) {
         let answer = tokio::time::timeout(PATIENCE, short).await.expect("the deadline is kept");
         assert_eq!(code(answer), Code::DeadlineExceeded);
     }
-    // Whoever has given an hour is still waiting, and told of the end.
+    // The wait with an hour is still open, and is told of the end.
     hub.raise(&id, "end", "1").await;
     worker.turn().await.finish("done").await;
     let told = tokio::time::timeout(PATIENCE, long).await.expect("the end is told").expect("no panic");

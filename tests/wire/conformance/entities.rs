@@ -309,7 +309,7 @@ async fn an_orchestration_that_an_entity_starts_in_the_future_is_pending_until_t
     assert!(order(&turn.time()) >= order(&at));
     let begins = turn.beginning();
     assert_eq!((begins.name.as_str(), begins.input.as_deref()), ("Born", Some("5")));
-    assert!(begins.parent_instance.is_none(), "an entity is nobody's parent");
+    assert!(begins.parent_instance.is_none(), "an entity is no parent");
     turn.finish("done").await;
 }
 

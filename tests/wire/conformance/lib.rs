@@ -5,7 +5,7 @@
 //! behaviour that the official suites ask for, R60 to R79 and R90 to R95 what the sources of the SDKs ask for where no suite
 //! does, R80 to R89 what keeps large messages from doing harm. `docs/protocol.md` explains each.
 //!
-//! Nothing here knows where it runs: [`Target`] hands out hubs. Nothing here needs `cargo test`: whoever runs the cases decides
+//! Nothing here knows where it runs: [`Target`] hands out hubs. Nothing here needs `cargo test`: the program that runs the cases decides
 //! in which order and on how many threads, and what a panic means.
 
 mod bare;

@@ -260,7 +260,8 @@ async fn a_completion_that_is_too_large_and_whose_token_is_unknown_is_refused_wi
         completion_token: "none".into(),
         ..Default::default()
     };
-    let refused = hub.client().complete_activity_task(answer).await.expect_err("nobody gave that token out");
+    let refused =
+        hub.client().complete_activity_task(answer).await.expect_err("the hub never gave that token out");
     assert_eq!(refused.code(), Code::NotFound, "{refused:?}");
 }
 

@@ -148,7 +148,7 @@ async fn drained(hub: &Hub, behind: &Hub, sdk: &str) -> (RawWorker, Activity) {
     (other, held)
 }
 
-/// The worker completes what it held; nobody runs it again.
+/// The worker completes what it held, and no worker runs it again.
 async fn drains(hub: &Hub, sdk: &str) {
     let (mut other, held) = drained(hub, hub, sdk).await;
     held.finish("2").await;

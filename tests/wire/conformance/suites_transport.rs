@@ -242,7 +242,7 @@ async fn a_ping_carries_no_token_and_comes_well_within_two_minutes(hub: Hub) {
 }
 
 async fn turns_stay_below_four_mebibytes_for_a_worker_that_fetches_histories(hub: Hub) {
-    // Whoever fetches a long past is never sent a turn that a client with the usual limit would refuse.
+    // A worker that fetches histories is never sent a turn that a client with the usual limit would refuse.
     let request = wire::GetWorkItemsRequest {
         capabilities: vec![wire::WorkerCapability::HistoryStreaming.into()],
         ..Default::default()

@@ -102,7 +102,7 @@ async fn a_token_that_was_never_given_out_is_refused_with_not_found_and_changes_
     hub.raise(&id, "e", "1").await;
     let turn = worker.turn().await;
     let (before, seen) = (hub.history(&id).await, hub.state(&id).await);
-    // Nobody's, and one that is almost somebody's.
+    // One token that no item has, and one that is almost an item's.
     for token in ["6f2d".to_owned(), uuid::Uuid::nil().to_string(), format!("{}0", turn.token)] {
         let invented = wire::OrchestratorResponse {
             completion_token: token.clone(),
