@@ -177,7 +177,8 @@ impl World {
 
     pub(crate) fn pass(&mut self, by: Duration) {
         self.now = self.now.plus(by);
-        if by >= Duration::from_secs(6) {
+        // Longer than a worker that drains keeps its work, and than what is given back rests.
+        if by >= Duration::from_secs(31) {
             self.resting = false;
         }
     }
@@ -377,11 +378,12 @@ impl World {
             activities: vec![wire::ActivityFilter { name: "work".into(), versions: Vec::new() }],
             entities: Vec::new(),
         };
-        let offer = match shape % 5 {
+        let offer = match shape % 6 {
             0 => Offer::default(),
             1 => Offer { turns: one, activities: one, batches: one, ..Offer::default() },
             2 => Offer { sticky: true, ..Offer::default() },
             3 => Offer { filters: Some(filters), ..Offer::default() },
+            4 => Offer { drains: true, ..Offer::default() },
             _ => Offer { history_streaming: true, ..Offer::default() },
         };
         self.opened += 1;
@@ -398,12 +400,20 @@ impl World {
     }
 
     fn close_stream(&mut self, stream: StreamId) {
-        self.streams.remove(&stream);
+        let drains = self.streams.remove(&stream).is_some_and(|offer| offer.drains);
         lose(&mut self.turns, stream);
         lose(&mut self.activities, stream);
         lose(&mut self.batches, stream);
         // Half of the workers die; what they held may rest, and be handed out alone.
-        let command = if stream.0.is_multiple_of(2) {
+        let command = if drains {
+            // Its connection may end as well, at once or never.
+            self.resting = true;
+            assert_eq!(self.ask(Command::CancelStream { stream }), Ok(Reply::Done));
+            if stream.0.is_multiple_of(2) {
+                return;
+            }
+            Command::CloseStream { stream }
+        } else if stream.0.is_multiple_of(2) {
             self.resting = true;
             Command::LoseStream { stream }
         } else {
@@ -505,9 +515,13 @@ impl World {
     }
 }
 
+/// How long a work item may be: the engine keeps 64 KiB of it for the envelope, and a history of more than the rest fails its
+/// instance, unless a worker fetches histories.
+const ITEM: usize = (64 << 10) + 2_500;
+
 fn config(seed: u128) -> Config {
     // No number of losses fails anything: which were too many, this world does not know.
-    Config { seed, turn_bytes: 600, batch: 5, most_losses: None, ..Config::default() }
+    Config { item_bytes: ITEM, seed, turn_bytes: 600, batch: 5, most_losses: None, ..Config::default() }
 }
 
 /// The `which`-th of so many.

@@ -347,8 +347,9 @@ async fn the_process_that_holds_the_emulator_can_force_an_end_and_a_late_answer_
     let hub = emulator.hub("default").unwrap();
     let left = hub.force_terminate(ids, Some("\"now\"".into()), false).await.unwrap();
     assert_eq!(left, [InstanceId::unchecked("nobody")]);
-    let state = client.wait_for_instance_completion(get("a")).await.unwrap().into_inner();
-    assert_eq!(state.orchestration_state.unwrap().output.as_deref(), Some("\"now\""));
+    let state = client.get_instance(get("a")).await.unwrap().into_inner().orchestration_state.unwrap();
+    assert_eq!(state.orchestration_status(), wire::OrchestrationStatus::Terminated, "it has ended by now");
+    assert_eq!(state.output.as_deref(), Some("\"now\""));
     let actions = vec![super::complete("late".into())];
     let answer = wire::OrchestratorResponse { completion_token, actions, ..Default::default() };
     client.complete_orchestrator_task(answer).await.unwrap();
