@@ -12,7 +12,7 @@ use crate::wire;
 
 impl Decider {
     /// Reads the action that creates a child (protocol/turns.md#children).
-    pub(crate) fn plan_child(
+    pub(super) fn plan_child(
         &mut self,
         turn: &OpenTurn,
         task: i32,

@@ -3,7 +3,7 @@
 use super::worklist::Class;
 use crate::emulator::engine::Engine;
 use crate::emulator::engine::command::{Offer, WorkKind};
-use crate::emulator::engine::notice::{Item, Listening, Nearest, Warning};
+use crate::emulator::engine::notice::{Listening, Nearest, Warning};
 use crate::model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

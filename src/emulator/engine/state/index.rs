@@ -66,18 +66,6 @@ impl Index {
         }
     }
 
-    /// How many instances there are.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there is none.
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// How many instances there are by status, in the order of [`Status::ALL`].
     pub(crate) fn counts(&self) -> [usize; 7] {
         std::array::from_fn(|at| self.named[at].len())
