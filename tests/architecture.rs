@@ -228,7 +228,7 @@ fn no_field_of_the_state_can_be_seen_from_another_room() {
     const DURABLE: &[(&str, &str)] = &[
         ("src/emulator/engine/state.rs", "struct HubState {"),
         ("src/emulator/engine/state/instance.rs", "struct Instance {"),
-        ("src/emulator/engine/state/instance.rs", "struct Activity {"),
+        ("src/emulator/engine/state/instance.rs", "struct PendingActivity {"),
     ];
     let mut seen = Vec::new();
     for (file, declared) in DURABLE {
