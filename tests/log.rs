@@ -41,7 +41,8 @@ impl Watched {
     async fn start(hub: &'static str) -> Self {
         let lines = Lines::of(hub);
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
-        let builder = Emulator::builder().hubs([hub]).clock(clock.clone());
+        let builder =
+            Emulator::builder().hubs([hub]).clock(clock.clone()).turn_lease(Duration::from_secs(300));
         let emulator = builder.start().await.unwrap();
         let channel = Channel::from_shared(emulator.endpoint()).unwrap().connect().await.unwrap();
         Self { emulator, clock, client: Client::new(channel), hub, lines }

@@ -183,3 +183,84 @@ async fn an_event_for_an_entity_is_logged_whether_a_client_or_an_orchestration_s
     let line = watched.lines.the_warning();
     assert_eq!((line.field("entity"), line.field("event")), ("@counter@a", "op"));
 }
+
+#[tokio::test]
+async fn an_answer_that_makes_no_sense_is_told() {
+    let watched = Watched::start("warn-nonsense").await;
+    let mut items = watched.worker().await;
+    watched.start_instance("a", "Order", None).await;
+    let (_, token) = next(&mut items).await;
+    let answer = wire::OrchestratorResponse {
+        instance_id: "a".into(),
+        completion_token: token,
+        actions: vec![wire::OrchestratorAction { id: 1, orchestrator_action_type: None }],
+        ..Default::default()
+    };
+    watched.client.clone().complete_orchestrator_task(answer).await.unwrap();
+    let line = watched.lines.the_warning();
+    assert!(line.says("an answer makes no sense"), "{line:?}");
+    assert_eq!((line.field("kind"), line.field("id")), ("orchestration", "a"));
+}
+
+#[tokio::test]
+async fn a_turn_that_is_held_for_too_long_is_told_with_its_stream() {
+    let watched = Watched::start("warn-held").await;
+    let mut items = watched.worker().await;
+    watched.start_instance("a", "Order", None).await;
+    next(&mut items).await;
+    watched.pass(Duration::from_secs(301)).await;
+    let line = watched.lines.the_warning();
+    assert!(line.says("a work item was not answered in time"), "{line:?}");
+    assert_eq!((line.field("kind"), line.field("instance")), ("orchestration", "a"));
+    assert!(!line.field("stream").is_empty(), "{line:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_given_up_because_it_is_not_read_is_told_with_its_worker() {
+    let watched = Watched::start("warn-unread").await;
+    let _unread = watched.worker().await;
+    for number in 0..40 {
+        let request = wire::CreateInstanceRequest {
+            instance_id: format!("i{number}"),
+            name: "Order".into(),
+            input: Some("x".repeat(900 << 10)),
+            ..Default::default()
+        };
+        watched.client.clone().start_instance(request).await.unwrap();
+    }
+    watched.pass(Duration::from_secs(31)).await;
+    watched.until(|stats| stats.workers.is_empty()).await;
+    let told = watched.lines.saying(tracing::Level::WARN, "a worker's stream was given up");
+    assert_eq!(told.len(), 1, "{:#?}", watched.lines.all());
+    assert_eq!(told[0].field("worker"), "w1");
+}
+
+#[tokio::test]
+async fn a_part_of_an_entitys_answer_that_is_left_out_is_told() {
+    let watched = Watched::start("warn-skipped").await;
+    let mut items = watched.worker().await;
+    let request = wire::SignalEntityRequest {
+        instance_id: "@counter@a".into(),
+        name: "add".into(),
+        ..Default::default()
+    };
+    watched.client.clone().signal_entity(request).await.unwrap();
+    let (_, completion_token) = next(&mut items).await;
+    let nameless = wire::StartNewOrchestrationAction::default();
+    let success = wire::operation_result::ResultType::Success(wire::OperationResultSuccess::default());
+    let answer = wire::EntityBatchResult {
+        completion_token,
+        results: vec![wire::OperationResult { result_type: Some(success) }],
+        actions: vec![wire::OperationAction {
+            id: 1,
+            operation_action_type: Some(wire::operation_action::OperationActionType::StartNewOrchestration(
+                nameless,
+            )),
+        }],
+        ..Default::default()
+    };
+    watched.client.clone().complete_entity_task(answer).await.unwrap();
+    let line = watched.lines.the_warning();
+    assert!(line.says("a part of an answer was left out"), "{line:?}");
+    assert_eq!(line.field("id"), "@counter@a");
+}

@@ -15,6 +15,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+/// After this time a test fails that would wait without end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Stands between a worker and its scheduler. Once silenced, the connections that it has stay open and carry nothing;
 /// new ones are carried as before.
 struct Proxy {
@@ -78,7 +81,8 @@ async fn a_connection_that_carries_nothing_is_replaced_when_a_ping_is_not_answer
         .keep_alive(Duration::from_millis(50), Duration::from_millis(50));
     let worker = at_work(Worker::for_target(target, registry()).silence(Duration::MAX)).await;
     proxy.silenced.send_replace(true);
-    worker.connections_made(2).await;
+    let replaced = tokio::time::timeout(PATIENCE, worker.connections_made(2)).await;
+    replaced.expect("the connection is replaced");
     scheduler.hand_out(activity("square", 1, "3"));
     assert_eq!(scheduler.activities(1).await[0].result.as_deref(), Some("9"));
 }
@@ -108,13 +112,18 @@ async fn a_worker_whose_connection_is_blocked_has_stopped_five_seconds_after_its
     let worker = Worker::for_target(target, registry()).grace(Duration::from_secs(7)).start().unwrap();
     source.asked.subscribe().wait_for(|asked| *asked).await.unwrap();
     let mut stopping = std::pin::pin!(worker.stop());
-    let stopped = loop {
-        tokio::select! {
-            biased;
-            stopped = &mut stopping => break stopped,
-            () = tokio::task::yield_now() => clock.advance(Duration::from_secs(1)),
+    let stopped = tokio::time::timeout(PATIENCE, async {
+        loop {
+            tokio::select! {
+                biased;
+                stopped = &mut stopping => break stopped,
+                () = tokio::task::yield_now() => clock.advance(Duration::from_secs(1)),
+            }
         }
-    };
-    assert_eq!(stopped.left, []);
+    });
+    let stopped = stopped.await;
+    // The thread is let go first: a test that fails must end.
     source.go.store(true, Ordering::Release);
+    let stopped = stopped.expect("the worker has stopped");
+    assert_eq!(stopped.left, []);
 }
