@@ -145,17 +145,6 @@ const CIRCLES: &[(&[&str], &str)] = &[
         &["sdk/worker/activities", "sdk/worker/activity", "sdk/worker/pool", "sdk/worker/turns"],
         "to be mended",
     ),
-    (
-        &[
-            "cli/src/arguments",
-            "cli/src/failure",
-            "cli/src/healthcheck",
-            "cli/src/items",
-            "cli/src/logging",
-            "cli/src/signals",
-        ],
-        "to be mended",
-    ),
 ];
 
 /// Floors below the purity line, and what of the world they must not name.

@@ -1,8 +1,8 @@
 //! Declares the command line: flags, their environment variables and their defaults.
 
-use crate::delivery::Delivery;
-use crate::logging;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::delivery::DeliveryFlags;
+use crate::logging::{self, LogFormat};
+use clap::{Args, Parser, Subcommand};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -16,31 +16,31 @@ use taskhub::model::HubName;
 pub(crate) struct Arguments {
     /// What to do; nothing: the demo.
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    pub(crate) command: Option<Invocation>,
     /// What the demo works on.
     #[command(flatten)]
-    pub(crate) demo: Demo,
+    pub(crate) demo: DemoFlags,
 }
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (protocol: durabletask 1.12.0)");
 
-/// Everything `taskhub` does beside the demo.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum Invocation {
     /// Run the emulator until it is told to stop
-    Emulator(Emulator),
+    Emulator(EmulatorFlags),
     /// Ask a running emulator whether it is well: exit code 0 or 1
-    Healthcheck(Healthcheck),
+    Healthcheck(HealthcheckFlags),
     /// Start an orchestration by name, wait for its end and print its output
-    Run(Run),
+    Run(RunFlags),
     /// Print what happened to an instance
-    History(History),
+    History(HistoryFlags),
 }
 
 /// Where the demo's work items come from.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub(crate) struct Demo {
+pub(crate) struct DemoFlags {
     /// Work items, whole numbers with commas between them [default: 1 to 10]
     #[arg(long, value_name = "N,N,...", allow_hyphen_values = true)]
     pub(crate) items: Option<String>,
@@ -52,9 +52,9 @@ pub(crate) struct Demo {
     pub(crate) count: Option<NonZeroU32>,
 }
 
-/// How the emulator is run. Names as the official image has them, where it has them.
+/// How the emulator is run. Flags and variables have the names of the official image, where it has them.
 #[derive(Debug, Args)]
-pub(crate) struct Emulator {
+pub(crate) struct EmulatorFlags {
     /// Address to listen on
     #[arg(long, env = "DTS_EMULATOR_HOST", default_value = "127.0.0.1", value_parser = address)]
     pub(crate) host: IpAddr,
@@ -85,16 +85,16 @@ pub(crate) struct Emulator {
         default_value = "false",
         default_missing_value = "true",
         value_name = "BOOL",
-        value_parser = truth
+        value_parser = bool_flag
     )]
-    pub(crate) dynamic_task_hubs: Truth,
+    pub(crate) dynamic_task_hubs: BoolFlag,
     /// Most bytes that instances and entities may take: above it nothing new is started, signalled or raised until
     /// something is purged, and what has begun goes on [default: any number]
     #[arg(long, env = "DTS_MAX_STATE", value_name = "BYTES")]
     pub(crate) max_state: Option<usize>,
     /// Refuse what is too large for the service in Azure: payloads above 1 MiB, messages above 4 MiB
-    #[arg(long, env = "DTS_SERVICE_LIMITS", default_value = "on", value_name = "on|off", value_parser = truth)]
-    pub(crate) service_limits: Truth,
+    #[arg(long, env = "DTS_SERVICE_LIMITS", default_value = "on", value_name = "on|off", value_parser = bool_flag)]
+    pub(crate) service_limits: BoolFlag,
     /// Least severe log that is written: trace, debug, info, warn, error, off, or .NET's names for them
     #[arg(long, env = "DTS_EMULATOR_LOG_LEVEL", value_name = "LEVEL", value_parser = logging::rust_level)]
     pub(crate) log_level: Option<&'static str>,
@@ -106,17 +106,17 @@ pub(crate) struct Emulator {
     pub(crate) ready_file: Option<PathBuf>,
     /// How long workers are waited for.
     #[command(flatten)]
-    pub(crate) delivery: Delivery,
+    pub(crate) delivery: DeliveryFlags,
 }
 
-/// A yes or no that environment variables spell in many ways.
+/// A boolean that environment variables spell in many ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Truth(pub(crate) bool);
+pub(crate) struct BoolFlag(pub(crate) bool);
 
-fn truth(text: &str) -> Result<Truth, String> {
+fn bool_flag(text: &str) -> Result<BoolFlag, String> {
     match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(Truth(true)),
-        "false" | "0" | "no" | "off" | "" => Ok(Truth(false)),
+        "true" | "1" | "yes" | "on" => Ok(BoolFlag(true)),
+        "false" | "0" | "no" | "off" | "" => Ok(BoolFlag(false)),
         _ => Err("say true or false".to_owned()),
     }
 }
@@ -159,18 +159,9 @@ fn address(host: &str) -> Result<IpAddr, String> {
         .ok_or_else(|| unknown(&"the name is known and stands for nothing"))
 }
 
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// Which emulator is asked for its health.
 #[derive(Debug, Args)]
-pub(crate) struct Healthcheck {
+pub(crate) struct HealthcheckFlags {
     /// Address of the emulator
     #[arg(long, env = "DTS_EMULATOR_HOST", default_value = "127.0.0.1")]
     pub(crate) host: String,
@@ -187,7 +178,7 @@ pub(crate) struct Healthcheck {
 
 /// Which scheduler a client command talks to.
 #[derive(Debug, Args)]
-pub(crate) struct Scheduler {
+pub(crate) struct SchedulerFlags {
     /// Where the scheduler is [default: what ENDPOINT or a connection string in the environment says]
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
@@ -201,7 +192,7 @@ pub(crate) struct Scheduler {
 
 /// What is started, and with what.
 #[derive(Debug, Args)]
-pub(crate) struct Run {
+pub(crate) struct RunFlags {
     /// Name of the orchestration, as its worker registered it
     pub(crate) name: String,
     /// Its input, as JSON
@@ -214,12 +205,12 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) no_wait: bool,
     #[command(flatten)]
-    pub(crate) scheduler: Scheduler,
+    pub(crate) scheduler: SchedulerFlags,
 }
 
 /// Whose history is printed, and how.
 #[derive(Debug, Args)]
-pub(crate) struct History {
+pub(crate) struct HistoryFlags {
     /// Instance id
     pub(crate) id: String,
     /// As a table [default: as a timeline]
@@ -229,5 +220,5 @@ pub(crate) struct History {
     #[arg(long, conflicts_with = "table")]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) scheduler: Scheduler,
+    pub(crate) scheduler: SchedulerFlags,
 }

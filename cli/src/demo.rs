@@ -1,7 +1,7 @@
-//! Plays the sample from beginning to end in this process: an emulator, a worker, a client, and what happened.
+//! Runs the sample in this process: an emulator, a worker and a client; then prints the result and the history.
 
-use crate::arguments::Demo;
-use crate::failure::Failure;
+use crate::arguments::DemoFlags;
+use crate::error::CliError;
 use crate::items::items;
 use crate::output::print;
 use crate::progress::Progress;
@@ -25,28 +25,28 @@ const READABLE_LIST: usize = 20;
 const READABLE_HISTORY: usize = 200;
 
 /// Runs the sample over the work items that the flags name.
-pub(crate) async fn demo(flags: Demo) -> Result<(), Failure> {
+pub(crate) async fn demo(flags: DemoFlags) -> Result<(), CliError> {
     let items = items(&flags)?;
     let progress = Arc::new(Progress::new(items.len() as u64));
-    let emulator = Emulator::start().await.map_err(Failure::run)?;
-    let client = Client::connect(&emulator.endpoint()).await.map_err(Failure::run)?;
-    // The sample as it is, save that somebody counts.
+    let emulator = Emulator::start().await.map_err(CliError::run)?;
+    let client = Client::connect(&emulator.endpoint()).await.map_err(CliError::run)?;
+    // The sample as it is; only its activity is replaced by one that also counts.
     let counted = ActivityRunner::new(counted, Arc::clone(&progress));
     let registry = registry().replace_activity(name_of_process(), None, counted);
-    let worker = Worker::new(&client, registry).start().map_err(Failure::run)?;
+    let worker = Worker::new(&client, registry).start().map_err(CliError::run)?;
 
     let count = items.len();
     let began = WallClock.now();
-    let run = client.start(fan_out_fan_in, items).await.map_err(Failure::run)?;
+    let run = client.start(fan_out_fan_in, items).await.map_err(CliError::run)?;
     let result = run.result().await;
     let took = WallClock.now().since(began);
     progress.finish();
-    let summary = result.map_err(Failure::run)?;
-    let history = run.history().await.map_err(Failure::run)?;
+    let summary = result.map_err(CliError::run)?;
+    let history = run.history().await.map_err(CliError::run)?;
 
     let endpoint = emulator.endpoint();
     print(&format!("fan_out_fan_in over {count} work items, on an emulator at {endpoint}\n"))?;
-    print(&format!("{}\n{}", told(&summary, count, took, run.id()), history_told(&history)))?;
+    print(&format!("{}\n{}", summary_text(&summary, count, took, run.id()), history_text(&history)))?;
 
     worker.stop().await;
     emulator.stop().await;
@@ -68,7 +68,7 @@ fn name_of_process() -> &'static str {
     name(process)
 }
 
-fn told(summary: &Summary, count: usize, took: Duration, id: &str) -> String {
+fn summary_text(summary: &Summary, count: usize, took: Duration, id: &str) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         // Writing to a string cannot fail.
@@ -103,7 +103,7 @@ fn list(results: &[i64]) -> String {
     format!("[{}, ... {}] ({} of them)", join(first), join(last), results.len())
 }
 
-fn history_told(history: &History) -> String {
+fn history_text(history: &History) -> String {
     if history.len() <= READABLE_HISTORY {
         return report::timeline(history);
     }

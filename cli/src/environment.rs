@@ -13,7 +13,7 @@ pub(crate) fn arguments() -> Arguments {
     let mut command = without_empty_variables(Arguments::command());
     let read = command.try_get_matches_from_mut(&given);
     read.and_then(|matches| Arguments::from_arg_matches(&matches)).unwrap_or_else(|error| {
-        if let Some(variable) = blamed(&command, &error, &given) {
+        if let Some(variable) = variable_at_fault(&command, &error, &given) {
             note(format_args!(
                 "taskhub: the environment variable {variable} is wrong, and no flag overrides it"
             ));
@@ -22,7 +22,7 @@ pub(crate) fn arguments() -> Arguments {
     })
 }
 
-/// Takes an empty variable for none: that is how compose files pass on what is not set.
+/// Treats an empty variable as unset: compose files pass on unset variables that way.
 fn without_empty_variables(command: Command) -> Command {
     let is_empty = |arg: &Arg| {
         let name = arg.get_env();
@@ -33,8 +33,8 @@ fn without_empty_variables(command: Command) -> Command {
     })
 }
 
-/// The variable that a wrong value came from, where no flag did say it.
-fn blamed(command: &Command, error: &Error, given: &[OsString]) -> Option<String> {
+/// The environment variable that a wrong value came from, unless a flag gave it.
+fn variable_at_fault(command: &Command, error: &Error, given: &[OsString]) -> Option<String> {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
     let flag = shown.split([' ', '[', '=']).next()?;
     if given.iter().any(|word| word.to_string_lossy().split('=').next() == Some(flag)) {

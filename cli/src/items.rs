@@ -1,39 +1,46 @@
 //! Reads the demo's work items, and says exactly which one is wrong.
 
-use crate::arguments::Demo;
+use crate::arguments::DemoFlags;
+use crate::error::CliError;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Why there are no work items.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Malformed {
+pub(crate) enum ItemsError {
     /// A part of a list is not a number.
     #[error("item {position} of --items is not a whole number: {text:?}; write them as 3,5,8")]
     Number { position: usize, text: String },
     /// The file cannot be read.
     #[error("cannot read the work items from {file}: {source}")]
-    Unreadable { file: Source, source: std::io::Error },
+    Unreadable { file: ItemsSource, source: std::io::Error },
     /// The file holds something that is not JSON.
     #[error("{file} is not JSON: {source}; write a list of whole numbers such as [3, 5, 8]")]
-    NotJson { file: Source, source: serde_json::Error },
+    NotJson { file: ItemsSource, source: serde_json::Error },
     /// The file holds JSON, and it is not a list.
     #[error("{file} holds {found}, not a list; write a list of whole numbers such as [3, 5, 8]")]
-    NotAList { file: Source, found: &'static str },
+    NotAList { file: ItemsSource, found: &'static str },
     /// A part of the list in the file is not a number.
     #[error("item {position} of {file} is not a whole number that fits 64 bits: {text}")]
-    Item { file: Source, position: usize, text: String },
+    Item { file: ItemsSource, position: usize, text: String },
+}
+
+impl From<ItemsError> for CliError {
+    fn from(error: ItemsError) -> Self {
+        Self::Usage(error.to_string())
+    }
 }
 
 /// Where items are read from, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum ItemsSource {
     /// Standard input.
     Stdin,
     /// A file.
     File(PathBuf),
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for ItemsSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Stdin => f.write_str("standard input"),
@@ -43,7 +50,7 @@ impl std::fmt::Display for Source {
 }
 
 /// The work items that the flags ask for; 1 to 10 if they ask for none.
-pub(crate) fn items(flags: &Demo) -> Result<Vec<i64>, Malformed> {
+pub(crate) fn items(flags: &DemoFlags) -> Result<Vec<i64>, ItemsError> {
     match (&flags.items, &flags.items_file, flags.count) {
         (Some(list), _, _) => from_list(list),
         (None, Some(file), _) => from_file(file),
@@ -51,38 +58,38 @@ pub(crate) fn items(flags: &Demo) -> Result<Vec<i64>, Malformed> {
     }
 }
 
-fn from_list(list: &str) -> Result<Vec<i64>, Malformed> {
+fn from_list(list: &str) -> Result<Vec<i64>, ItemsError> {
     let parts = list.split(',').map(str::trim).enumerate();
-    // Nothing at all is an empty list, which is a fine thing to fan out over.
+    // An empty text is an empty list, and a fan-out over no items is valid.
     let parts = parts.filter(|_| !list.trim().is_empty());
     parts
         .map(|(at, text)| {
-            text.parse().map_err(|_| Malformed::Number { position: at + 1, text: text.to_owned() })
+            text.parse().map_err(|_| ItemsError::Number { position: at + 1, text: text.to_owned() })
         })
         .collect()
 }
 
-fn from_file(path: &Path) -> Result<Vec<i64>, Malformed> {
+fn from_file(path: &Path) -> Result<Vec<i64>, ItemsError> {
     let mut text = String::new();
     let (file, read) = if path == Path::new("-") {
-        (Source::Stdin, std::io::stdin().read_to_string(&mut text))
+        (ItemsSource::Stdin, std::io::stdin().read_to_string(&mut text))
     } else {
         let read = std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text));
-        (Source::File(path.to_owned()), read)
+        (ItemsSource::File(path.to_owned()), read)
     };
     match read {
         Ok(_) => from_json(&text, &file),
-        Err(source) => Err(Malformed::Unreadable { file, source }),
+        Err(source) => Err(ItemsError::Unreadable { file, source }),
     }
 }
 
-fn from_json(text: &str, file: &Source) -> Result<Vec<i64>, Malformed> {
+fn from_json(text: &str, file: &ItemsSource) -> Result<Vec<i64>, ItemsError> {
     let value =
-        serde_json::from_str(text).map_err(|source| Malformed::NotJson { file: file.clone(), source })?;
+        serde_json::from_str(text).map_err(|source| ItemsError::NotJson { file: file.clone(), source })?;
     let found = match value {
         serde_json::Value::Array(values) => {
             let numbers = values.iter().enumerate().map(|(at, value)| {
-                value.as_i64().ok_or_else(|| Malformed::Item {
+                value.as_i64().ok_or_else(|| ItemsError::Item {
                     file: file.clone(),
                     position: at + 1,
                     text: value.to_string(),
@@ -96,7 +103,7 @@ fn from_json(text: &str, file: &Source) -> Result<Vec<i64>, Malformed> {
         serde_json::Value::String(_) => "a string",
         serde_json::Value::Object(_) => "an object",
     };
-    Err(Malformed::NotAList { file: file.clone(), found })
+    Err(ItemsError::NotAList { file: file.clone(), found })
 }
 
 #[cfg(test)]
@@ -114,17 +121,17 @@ mod tests {
     fn the_item_that_is_wrong_is_named_by_its_place() {
         let message = from_list("3,x,8").unwrap_err().to_string();
         assert_eq!(message, "item 2 of --items is not a whole number: \"x\"; write them as 3,5,8");
-        let message = from_json("[1, 2.5]", &Source::Stdin).unwrap_err().to_string();
+        let message = from_json("[1, 2.5]", &ItemsSource::Stdin).unwrap_err().to_string();
         assert_eq!(message, "item 2 of standard input is not a whole number that fits 64 bits: 2.5");
     }
 
     #[test]
     fn a_file_that_is_not_a_list_says_what_it_is() {
-        let message = from_json("{}", &Source::File("a.json".into())).unwrap_err().to_string();
+        let message = from_json("{}", &ItemsSource::File("a.json".into())).unwrap_err().to_string();
         assert_eq!(
             message,
             "a.json holds an object, not a list; write a list of whole numbers such as [3, 5, 8]"
         );
-        assert!(matches!(from_json("[1,", &Source::Stdin), Err(Malformed::NotJson { .. })));
+        assert!(matches!(from_json("[1,", &ItemsSource::Stdin), Err(ItemsError::NotJson { .. })));
     }
 }

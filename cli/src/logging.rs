@@ -1,10 +1,10 @@
 //! Sends logs to standard error, at the level and in the form that the flags ask for.
 //!
-//! Whether somebody reads them is no matter of the emulator's: a thread of its own writes them, and what it cannot write
-//! in time is left out and counted.
+//! A thread of its own writes them, so that a full pipe never blocks the emulator: lines that do not fit into its buffer
+//! are dropped and counted.
 
-use crate::arguments::{Emulator, LogFormat};
-use crate::failure::Failure;
+use crate::error::CliError;
+use clap::ValueEnum;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
@@ -12,44 +12,53 @@ use taskhub::clock::{Clock, WallClock};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::EnvFilter;
 
-/// How many lines are kept that are not written yet.
-const KEPT: usize = 8_192;
+/// How many lines may wait to be written.
+const BUFFERED_LINES: usize = 8_192;
 
-/// Longest wait for the lines that are kept, when the process ends.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Longest wait for the buffered lines when the process ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The log while it is open. Dropping it writes what is kept, as far as somebody reads it.
-pub(crate) struct Logs(Option<WorkerGuard>);
+/// Keeps the log open. Dropping it writes the buffered lines, and gives up after [`FLUSH_TIMEOUT`].
+pub(crate) struct LogGuard(Option<WorkerGuard>);
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Starts logging. Flag and variable come first, `RUST_LOG` second, `info` last.
-pub(crate) fn start(flags: &Emulator) -> Result<Logs, Failure> {
+pub(crate) fn start(level: Option<&'static str>, format: LogFormat) -> Result<LogGuard, CliError> {
     let said = std::env::var("RUST_LOG").ok().filter(|said| !said.trim().is_empty());
-    let filter = match (flags.log_level, said) {
-        (Some(level), _) => EnvFilter::new(ours(level)),
-        (None, Some(said)) => EnvFilter::try_new(ours(&said))
-            .map_err(|error| Failure::Usage(format!("RUST_LOG={said:?} is no filter for logs: {error}")))?,
-        (None, None) => EnvFilter::new(ours("info")),
+    let filter = match (level, said) {
+        (Some(level), _) => EnvFilter::new(filter_directives(level)),
+        (None, Some(said)) => EnvFilter::try_new(filter_directives(&said))
+            .map_err(|error| CliError::Usage(format!("RUST_LOG={said:?} is no filter for logs: {error}")))?,
+        (None, None) => EnvFilter::new(filter_directives("info")),
     };
     let counter = Arc::new(OnceLock::new());
-    let stderr = Counted { counter: Arc::clone(&counter), told: 0, format: flags.log_format };
+    let stderr = StderrWriter { counter: Arc::clone(&counter), reported: 0, format };
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
-        .buffered_lines_limit(KEPT)
+        .buffered_lines_limit(BUFFERED_LINES)
         .thread_name("taskhub-log")
         .finish(stderr);
     // It is made after the writer that reads it, and before the first line is written.
     let _ = counter.set(writer.error_counter());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    // A subscriber that is there already was put there on purpose.
-    let _ = match flags.log_format {
+    // A subscriber that is set already stays: the process that embeds this chose it.
+    let _ = match format {
         LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => logs.json().try_init(),
     };
-    Ok(Logs(Some(guard)))
+    Ok(LogGuard(Some(guard)))
 }
 
 /// A filter in which a level alone is that of this program; a library shows more than warnings where it is named.
-fn ours(filter: &str) -> String {
+fn filter_directives(filter: &str) -> String {
     let parts = || filter.split(',').map(str::trim).filter(|part| !part.is_empty());
     let mut directives = Vec::new();
     for level in parts().filter_map(|part| rust_level(part).ok()) {
@@ -60,36 +69,37 @@ fn ours(filter: &str) -> String {
     directives.join(",")
 }
 
-impl Drop for Logs {
+impl Drop for LogGuard {
     fn drop(&mut self) {
         let Some(guard) = self.0.take() else { return };
-        // The guard waits for the writer, and complains where it cannot: both only as long as is allowed here.
+        // The guard waits for its thread without a limit, so it is dropped on another thread and this one waits for that.
         let (done, ended) = mpsc::channel();
         let ending = std::thread::Builder::new().spawn(move || {
             drop(guard);
             let _ = done.send(());
         });
         if ending.is_ok() {
-            let _ = ended.recv_timeout(FAREWELL);
+            let _ = ended.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 }
 
-/// Standard error, with a line for what was left out before.
-struct Counted {
+/// Standard error, with a line that counts the lines dropped before.
+struct StderrWriter {
     counter: Arc<OnceLock<ErrorCounter>>,
-    told: usize,
+    /// How many dropped lines were reported.
+    reported: usize,
     format: LogFormat,
 }
 
-impl Counted {
-    fn tell_of_lost(&mut self) -> std::io::Result<()> {
+impl StderrWriter {
+    fn report_dropped(&mut self) -> std::io::Result<()> {
         let lost = self.counter.get().map_or(0, ErrorCounter::dropped_lines);
-        let left_out = lost - self.told;
+        let left_out = lost - self.reported;
         if left_out == 0 {
             return Ok(());
         }
-        self.told = lost;
+        self.reported = lost;
         let (now, message) = (WallClock.now(), "lines were left out: standard error was not read in time");
         let line = match self.format {
             LogFormat::Text => format!("{now}  WARN taskhub: {message} left_out={left_out}"),
@@ -105,14 +115,14 @@ impl Counted {
     }
 }
 
-impl Write for Counted {
+impl Write for StderrWriter {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         self.write_all(line).map(|()| line.len())
     }
 
     fn write_all(&mut self, line: &[u8]) -> std::io::Result<()> {
         std::io::stderr().lock().write_all(line)?;
-        self.tell_of_lost()
+        self.report_dropped()
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -135,7 +145,7 @@ pub(crate) fn rust_level(level: &str) -> Result<&'static str, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::ours;
+    use super::filter_directives;
     use pretty_assertions::assert_eq;
 
     #[test]
@@ -149,7 +159,7 @@ mod tests {
             ("taskhub=trace, info", "warn,taskhub=info,taskhub=trace"),
             ("hyper=trace", "hyper=trace"),
         ] {
-            assert_eq!(ours(said), filter, "{said}");
+            assert_eq!(filter_directives(said), filter, "{said}");
         }
     }
 }

@@ -1,51 +1,52 @@
-//! The `taskhub` command: flags to builders, and an exit code at the end.
+//! The `taskhub` command: reads flags, runs one subcommand, and ends with its exit code.
 
 mod arguments;
+mod call_timeout;
 mod delivery;
 mod demo;
 mod environment;
-mod failure;
+mod error;
 mod healthcheck;
 mod items;
 mod logging;
 mod output;
-mod patience;
 mod progress;
 mod ready_file;
 mod remote;
 mod serve;
 mod signals;
 
-use arguments::{Arguments, Command};
-use failure::Failure;
+use arguments::{Arguments, Invocation};
+use error::CliError;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match act(environment::arguments()) {
+    match run(environment::arguments()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::last_word(&format!("taskhub: {}", output::plain(&failure.to_string())));
-            ExitCode::from(failure.code())
+        Err(error) => {
+            output::last_line(&format!("taskhub: {}", output::plain(&error.to_string())));
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
-fn act(arguments: Arguments) -> Result<(), Failure> {
+fn run(arguments: Arguments) -> Result<(), CliError> {
     match arguments.command {
         // Neither needs a runtime: the emulator has its own, and the health check is two system calls.
-        Some(Command::Healthcheck(flags)) => Ok(healthcheck::healthcheck(&flags)?),
-        Some(Command::Emulator(flags)) => in_runtime(serve::serve(flags)),
-        Some(Command::Run(flags)) => in_runtime(remote::run(flags)),
-        Some(Command::History(flags)) => in_runtime(remote::history(flags)),
+        Some(Invocation::Healthcheck(flags)) => Ok(healthcheck::healthcheck(&flags)?),
+        Some(Invocation::Emulator(flags)) => in_runtime(serve::serve(flags)),
+        Some(Invocation::Run(flags)) => in_runtime(remote::run(flags)),
+        Some(Invocation::History(flags)) => in_runtime(remote::history(flags)),
         None => in_runtime(demo::demo(arguments.demo)),
     }
 }
 
 /// Runs `future` on this thread.
-fn in_runtime(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::run)?;
+fn in_runtime(future: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::run)?;
     let done = runtime.block_on(future);
-    // Whatever is still waited for on another thread is not waited for here.
+    // Blocking tasks, such as a write to a full pipe, would keep the process alive.
     runtime.shutdown_background();
     done
 }

@@ -1,6 +1,6 @@
-//! Writes to standard output and standard error, whoever reads there, and for as long as somebody does.
+//! Writes to standard output and standard error. A closed pipe is no error, and text from elsewhere steers no terminal.
 
-use crate::failure::Failure;
+use crate::error::CliError;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::mpsc;
@@ -8,46 +8,46 @@ use std::time::Duration;
 use taskhub::report;
 
 /// Longest wait for the last line to be written.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const LAST_LINE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Writes `text` to standard output. That nobody reads any more, as behind `| head`, is no failure: whoever did has
-/// seen what they wanted.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
+/// Writes `text` to standard output. A closed pipe, as behind `| head`, is no error: the reader has what it wanted.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Run(format!("cannot write to standard output: {error}")))
+            Err(CliError::Run(format!("cannot write to standard output: {error}")))
         }
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// Writes somebody else's text and a line's end: to a program as it stands, to a terminal without what steers one.
-pub(crate) fn print_data(text: &str) -> Result<(), Failure> {
+/// Writes a payload and a newline: to a pipe or file unchanged, to a terminal without control characters.
+pub(crate) fn print_data(text: &str) -> Result<(), CliError> {
     if std::io::stdout().is_terminal() {
         return print(&format!("{}\n", plain(text)));
     }
     print(&format!("{text}\n"))
 }
 
-/// Writes one line to standard error; where that is closed, nobody is to be told.
+/// Writes one line to standard error. An error is ignored: there is no other place to report it.
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// Writes the last line to standard error. The process ends soon whether somebody reads there or not.
-pub(crate) fn last_word(line: &str) {
-    let (line, (done, said)) = (line.to_owned(), mpsc::channel());
-    let saying = std::thread::Builder::new().spawn(move || {
+/// Writes the last line to standard error, on a thread of its own: standard error may be a full pipe, and the process
+/// must still end.
+pub(crate) fn last_line(line: &str) {
+    let (line, (done, written)) = (line.to_owned(), mpsc::channel());
+    let writing = std::thread::Builder::new().spawn(move || {
         note(line);
         let _ = done.send(());
     });
-    if saying.is_ok() {
-        let _ = said.recv_timeout(LAST_WORD);
+    if writing.is_ok() {
+        let _ = written.recv_timeout(LAST_LINE_TIMEOUT);
     }
 }
 
-/// A text of somebody else's as it may stand on a terminal: its lines, without the characters that steer one.
+/// A text without the control characters that would steer a terminal, line by line.
 pub(crate) fn plain(text: &str) -> String {
     text.lines().map(report::one_line).collect::<Vec<_>>().join("\n")
 }

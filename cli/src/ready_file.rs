@@ -1,10 +1,10 @@
-//! Writes what a script needs to find the emulator, and takes it away when that is there no more.
+//! Writes the file by which a script finds the emulator, and removes it when the emulator stops.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// A file that says where the emulator is, while it is. Dropping this removes it.
+/// A file that says where the emulator listens. Dropping this removes it.
 #[derive(Debug)]
 pub(crate) struct ReadyFile {
     path: PathBuf,
@@ -12,7 +12,7 @@ pub(crate) struct ReadyFile {
 }
 
 impl ReadyFile {
-    /// Writes the file. It is there as a whole or not at all, and takes the place of a regular file alone.
+    /// Writes the file atomically: it is whole or absent. It replaces a regular file and nothing else.
     pub(crate) fn write(path: &Path, text: String) -> io::Result<Self> {
         // A link is followed, so that it still is one afterwards.
         let path = match fs::canonicalize(path) {
@@ -22,7 +22,7 @@ impl ReadyFile {
         };
         match fs::symlink_metadata(&path) {
             Ok(there) if !there.is_file() => {
-                return Err(Error::other("what is there is no regular file; name one that may be replaced"));
+                return Err(Error::other("the path is no regular file; name a file that may be replaced"));
             }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -31,7 +31,7 @@ impl ReadyFile {
         let beside = beside(&path)?;
         let written = write_new(&beside, &text).and_then(|()| fs::rename(&beside, &path));
         if let Err(error) = written {
-            // As on a full disk: what was written of it is of no use.
+            // As on a full disk: a partial file is of no use.
             let _ = fs::remove_file(&beside);
             return Err(error);
         }
@@ -50,7 +50,7 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let create = || OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = match create() {
-        // In a container every process has the same id: one that was killed may have left it.
+        // In a container the process id is the same every time: an emulator that was killed may have left its file.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             fs::remove_file(path)?;
             create()?
@@ -62,7 +62,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 
 impl Drop for ReadyFile {
     fn drop(&mut self) {
-        // Another emulator may have written its own there meanwhile.
+        // Another emulator may have written its own file there meanwhile.
         if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
             let _ = fs::remove_file(&self.path);
         }

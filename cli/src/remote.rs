@@ -1,9 +1,9 @@
-//! Talks to a scheduler that is there already: starts an orchestration, prints a history.
+//! Talks to a running scheduler: starts an orchestration, prints a history.
 
-use crate::arguments::{History, Run, Scheduler};
-use crate::failure::{Failure, told};
+use crate::arguments::{HistoryFlags, RunFlags, SchedulerFlags};
+use crate::call_timeout::{CallTimeout, WaitNotices};
+use crate::error::{CliError, with_causes};
 use crate::output::{note, plain, print, print_data};
-use crate::patience::{Patience, Words};
 use std::io::IsTerminal as _;
 use taskhub::model::{self, Status};
 use taskhub::report::{self, Head, Look};
@@ -12,82 +12,86 @@ use taskhub::sdk::client::{Client, Handle, Snapshot};
 use taskhub::sdk::connect::Target;
 use taskhub::view::{InstanceView, WaitsFor};
 
-/// Starts an orchestration; prints its output when it has ended, or its id if nobody waits for that.
-pub(crate) async fn run(flags: Run) -> Result<(), Failure> {
-    // Read before anything is sent: what is not JSON would fail in the worker, far from here.
+/// Starts an orchestration; prints its output when it has ended, or its id with `--no-wait`.
+pub(crate) async fn run(flags: RunFlags) -> Result<(), CliError> {
+    // Parsed before anything is sent: malformed JSON would only fail later, in the worker.
     let input: Option<serde_json::Value> =
-        flags.input.as_deref().map(serde_json::from_str).transpose().map_err(Failure::Input)?;
+        flags.input.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
+            CliError::Usage(format!(
+                "--input is not JSON: {error}; quote it for the shell, as in --input '[1, 2, 3]'"
+            ))
+        })?;
     let client = connect(&flags.scheduler).await?;
     let mut start = client.start_named::<serde_json::Value>(&flags.name, input);
     if let Some(id) = flags.id {
         start = start.id(id);
     }
-    let patience = Patience::seconds(flags.scheduler.timeout);
+    let timeout = CallTimeout::seconds(flags.scheduler.timeout);
     let known = format!("{} said hello, and whether it started anything is not known", client.target());
     let what = format!("the start of {}", flags.name);
-    let handle = patience.answer(&what, &known, async { start.await }).await?;
+    let handle = timeout.answer(&what, &known, async { start.await }).await?;
     if flags.no_wait {
         return print(&format!("{}\n", handle.id()));
     }
     if std::io::stderr().is_terminal() {
         note(plain(&format!("{} is {}; waiting for its end", flags.name, handle.id())));
     }
-    let ended = end_of(&handle, patience).await?;
+    let ended = end_of(&handle, timeout).await?;
     match (ended.status(), ended.failure()) {
         (Status::Completed, _) => {
             let output = ended.output_json().unwrap_or("null");
             print_data(output)
         }
-        (_, Some(failure)) => Err(Failure::Run(format!(
+        (_, Some(failure)) => Err(CliError::Run(format!(
             "{} failed with {}: {}",
             handle.id(),
             failure.error_type,
             failure.message
         ))),
-        (status, None) => Err(Failure::Run(format!("{} ended as {status}", handle.id()))),
+        (status, None) => Err(CliError::Run(format!("{} ended as {status}", handle.id()))),
     }
 }
 
 /// Waits for the end of an instance, however long it takes, as long as the scheduler answers where it stands.
-async fn end_of<O, E>(handle: &Handle<O, E>, patience: Patience) -> Result<Snapshot, Failure> {
-    let (mut words, id) = (Words::default(), handle.id());
+async fn end_of<O, E>(handle: &Handle<O, E>, timeout: CallTimeout) -> Result<Snapshot, CliError> {
+    let (mut notices, id) = (WaitNotices::default(), handle.id());
     let ended = handle.ended();
     tokio::pin!(ended);
     loop {
         tokio::select! {
             biased;
-            ended = &mut ended => return ended.map_err(Failure::run),
-            () = words.next() => {
+            ended = &mut ended => return ended.map_err(CliError::run),
+            () = notices.next() => {
                 let what = format!("the status of {id}");
-                let known = format!("{} started it, and has not told its end", handle.client().target());
+                let known = format!("{} started it, and has not reported its end", handle.client().target());
                 let look = async { Ok(handle.client().get_without_payloads(id).await) };
-                let stands = match patience.answer(&what, &known, look).await? {
+                let stands = match timeout.answer(&what, &known, look).await? {
                     Ok(Some(snapshot)) if snapshot.status() == Status::Pending => {
                         "PENDING: no worker has taken it yet".to_owned()
                     }
                     Ok(Some(snapshot)) => snapshot.status().to_string(),
                     Ok(None) => "gone".to_owned(),
                     // The wait itself goes on through a restart of the scheduler, and says when it gives up.
-                    Err(error) => told(&error),
+                    Err(error) => with_causes(&error),
                 };
-                note(plain(&format!("waiting for the end of {id} since {} s; it is {stands}", words.waited())));
+                note(plain(&format!("waiting for the end of {id} since {} s; it is {stands}", notices.waited())));
             }
         }
     }
 }
 
 /// Prints what happened to an instance.
-pub(crate) async fn history(flags: History) -> Result<(), Failure> {
+pub(crate) async fn history(flags: HistoryFlags) -> Result<(), CliError> {
     let client = connect(&flags.scheduler).await?;
-    // The scheduler streams nothing for an id that nobody has, which must not look like a short history.
-    let patience = Patience::seconds(flags.scheduler.timeout);
+    // The scheduler streams nothing for an unknown id, which must not look like an empty history.
+    let timeout = CallTimeout::seconds(flags.scheduler.timeout);
     let target = client.target();
     let (what, known) = (format!("the status of {}", flags.id), format!("{target} said hello"));
-    let Some(snapshot) = patience.answer(&what, &known, client.get_without_payloads(&flags.id)).await? else {
-        return Err(Failure::Run(format!("there is no instance {:?} in {target}", flags.id)));
+    let Some(snapshot) = timeout.answer(&what, &known, client.get_without_payloads(&flags.id)).await? else {
+        return Err(CliError::Run(format!("there is no instance {:?} in {target}", flags.id)));
     };
     let (what, known) = (format!("the history of {}", flags.id), format!("it is {}", snapshot.status()));
-    let events = patience.answer(&what, &known, client.history(&flags.id)).await?;
+    let events = timeout.answer(&what, &known, client.history(&flags.id)).await?;
     if flags.json {
         print_data(&report::json(&events))
     } else if flags.table {
@@ -103,7 +107,7 @@ pub(crate) async fn history(flags: History) -> Result<(), Failure> {
     }
 }
 
-/// What an instance without an open row waits for: a history says nothing of that.
+/// What an instance without an open task waits for, which its history does not say.
 fn waits(status: Status, history: &model::History) -> String {
     match status {
         Status::Pending => format!("  {}\n", WaitsFor::FirstTurn),
@@ -118,8 +122,8 @@ fn waits(status: Status, history: &model::History) -> String {
     }
 }
 
-/// What the flags name, and where they say nothing, what the environment names.
-async fn connect(flags: &Scheduler) -> Result<Client, Failure> {
+/// Connects to the scheduler that the flags name, or else the environment.
+async fn connect(flags: &SchedulerFlags) -> Result<Client, CliError> {
     let target = match &flags.endpoint {
         None => Target::from_env(),
         Some(endpoint) => Target::new(endpoint).and_then(|target| {
@@ -131,8 +135,8 @@ async fn connect(flags: &Scheduler) -> Result<Client, Failure> {
         }),
     };
     let target = target.map_err(|error| match (&flags.endpoint, variable()) {
-        (None, Some(variable)) => Failure::Usage(format!("{variable} is wrong: {}", told(&error))),
-        (Some(_), _) | (None, None) => Failure::Usage(told(&error)),
+        (None, Some(variable)) => CliError::Usage(format!("{variable} is wrong: {}", with_causes(&error))),
+        (Some(_), _) | (None, None) => CliError::Usage(with_causes(&error)),
     })?;
     let target = match &flags.task_hub {
         Some(hub) => target.hub(hub),
@@ -140,7 +144,7 @@ async fn connect(flags: &Scheduler) -> Result<Client, Failure> {
     };
     let (what, known) =
         (format!("a hello of {target}"), "it may listen there and does not answer".to_owned());
-    Patience::seconds(flags.timeout).answer(&what, &known, Client::connect_to(target)).await
+    CallTimeout::seconds(flags.timeout).answer(&what, &known, Client::connect_to(target)).await
 }
 
 /// The variable that says where the scheduler is, where one does.

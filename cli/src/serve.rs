@@ -1,7 +1,7 @@
-//! Runs the emulator in the foreground: banner, ready line, ready file, and a clean stop when told to.
+//! Runs the emulator in the foreground: banner, ready line, ready file, and a clean stop at a signal.
 
-use crate::arguments::Emulator as Flags;
-use crate::failure::Failure;
+use crate::arguments::EmulatorFlags;
+use crate::error::CliError;
 use crate::healthcheck::owner;
 use crate::logging;
 use crate::output::print;
@@ -17,32 +17,32 @@ use taskhub::emulator::{Emulator, StartError, authority};
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until a signal, or until the emulator ends by itself.
-pub(crate) async fn serve(flags: Flags) -> Result<(), Failure> {
+pub(crate) async fn serve(flags: EmulatorFlags) -> Result<(), CliError> {
     let began = WallClock.now();
-    let _logs = logging::start(&flags)?;
+    let _logs = logging::start(flags.log_level, flags.log_format)?;
     // Before anything listens, so that a signal in between is not lost.
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new().map_err(CliError::run)?;
     let emulator = start(&flags).await?;
     if flags.host.is_unspecified() {
         tracing::warn!(
             host = %flags.host,
-            "it listens on every address of this machine, and has no authentication: who reaches one can use it"
+            "the emulator listens on every address of this machine, and has no authentication: any client that reaches one can use it"
         );
     }
     let ready_file = match &flags.ready_file {
         None => None,
         Some(path) => Some(ReadyFile::write(path, ready_text(&flags, &emulator)).map_err(|error| {
-            Failure::Run(format!("cannot write the ready file {}: {error}", path.display()))
+            CliError::Run(format!("cannot write the ready file {}: {error}", path.display()))
         })?),
     };
     // The last line is the one that scripts wait for; everything accepts connections by now.
     let ready = WallClock.now().since(began).as_millis();
-    let said = format!("{}taskhub emulator ready in {ready} ms\n", banner(&flags, &emulator));
-    // On a thread beside this one: standard output can be a pipe that is full, and a signal is heard all the same.
-    let saying = tokio::task::spawn_blocking(move || print(&said));
+    let text = format!("{}taskhub emulator ready in {ready} ms\n", banner(&flags, &emulator));
+    // On another thread: standard output can be a full pipe, and a signal must be handled all the same.
+    let printing = tokio::task::spawn_blocking(move || print(&text));
     let signal = tokio::select! {
-        said = saying => {
-            said.map_err(Failure::run)??;
+        printed = printing => {
+            printed.map_err(CliError::run)??;
             signals.next().await
         }
         signal = signals.next() => signal,
@@ -52,7 +52,7 @@ pub(crate) async fn serve(flags: Flags) -> Result<(), Failure> {
     tokio::select! {
         biased;
         // A second signal means now.
-        signal = signals.next() => Err(Failure::Forced(signal)),
+        signal = signals.next() => Err(CliError::Forced(signal)),
         stopped = tokio::time::timeout(GRACE, emulator.stop()) => {
             if stopped.is_err() {
                 tracing::warn!("streams did not end in {} s; leaving them", GRACE.as_secs());
@@ -62,7 +62,7 @@ pub(crate) async fn serve(flags: Flags) -> Result<(), Failure> {
     }
 }
 
-async fn start(flags: &Flags) -> Result<Emulator, Failure> {
+async fn start(flags: &EmulatorFlags) -> Result<Emulator, CliError> {
     let builder = Emulator::builder()
         .host(flags.host)
         .port(flags.grpc_port)
@@ -75,18 +75,18 @@ async fn start(flags: &Flags) -> Result<Emulator, Failure> {
         None => builder,
     };
     flags.delivery.apply(builder).start().await.map_err(|error| match error {
-        StartError::PortInUse { address } => Failure::PortInUse {
+        StartError::PortInUse { address } => CliError::PortInUse {
             host: address.ip(),
             port: address.port(),
             owner: owner(address),
             flag: if address.port() == flags.grpc_port { "--grpc-port" } else { "--http-port" },
         },
-        StartError::Bind { .. } | StartError::Runtime(_) | _ => Failure::run(error),
+        StartError::Bind { .. } | StartError::Runtime(_) | _ => CliError::run(error),
     })
 }
 
 /// Says what runs where; promises nothing that is not there.
-fn banner(flags: &Flags, emulator: &Emulator) -> String {
+fn banner(flags: &EmulatorFlags, emulator: &Emulator) -> String {
     let mut text = format!(
         "taskhub {} (not affiliated with Microsoft; for development and tests only)\n",
         env!("CARGO_PKG_VERSION")
@@ -114,7 +114,7 @@ fn banner(flags: &Flags, emulator: &Emulator) -> String {
 }
 
 /// What a script needs to find the emulator.
-fn ready_text(flags: &Flags, emulator: &Emulator) -> String {
+fn ready_text(flags: &EmulatorFlags, emulator: &Emulator) -> String {
     let ready = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "processId": std::process::id(),

@@ -1,18 +1,18 @@
 //! Waits for the signals that mean stop.
 
-use crate::failure::Failure;
+use std::io;
 
 /// A signal that means stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signal {
-    /// Somebody at the keyboard.
+pub(crate) enum StopSignal {
+    /// Ctrl-C at a terminal.
     Interrupt,
-    /// A script, a supervisor.
+    /// From a script or a supervisor.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there is none"))]
     Terminate,
 }
 
-impl Signal {
+impl StopSignal {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "SIGINT",
@@ -40,17 +40,16 @@ pub(crate) struct Signals {
 #[cfg(unix)]
 impl Signals {
     /// Begins to listen for SIGTERM and SIGINT.
-    pub(crate) fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(Failure::run);
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// The next signal.
-    pub(crate) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
         }
     }
 }
@@ -58,16 +57,16 @@ impl Signals {
 #[cfg(not(unix))]
 impl Signals {
     /// Where there are no signals there is still Ctrl-C.
-    pub(crate) fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {})
     }
 
     /// The next signal.
-    pub(crate) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody will ever say stop; then nobody is heard.
+            // Ctrl-C cannot be listened for: the process runs until it is killed.
             std::future::pending::<()>().await;
         }
-        Signal::Interrupt
+        StopSignal::Interrupt
     }
 }
