@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build_server(std::env::var_os("CARGO_FEATURE_EMULATOR").is_some())
         .build_client(std::env::var_os("CARGO_FEATURE_SDK").is_some())
         .build_transport(false)
-        .codec_path("crate::codec::Small")
+        .codec_path("crate::codec::SmallBufferCodec")
         // Map order must not depend on a hasher: histories are compared and snapshotted.
         .btree_map(".")
         // The rare, large events would otherwise decide the size of every event in memory.

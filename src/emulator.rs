@@ -21,6 +21,8 @@ pub mod engine;
 pub mod store;
 
 #[cfg(feature = "emulator")]
+mod address;
+#[cfg(feature = "emulator")]
 mod builder;
 #[cfg(feature = "emulator")]
 #[doc(hidden)]
@@ -33,15 +35,23 @@ mod keep_alive;
 #[cfg(feature = "emulator")]
 mod listen;
 #[cfg(feature = "emulator")]
+mod options;
+#[cfg(feature = "emulator")]
 mod running;
 #[cfg(feature = "emulator")]
 mod serve;
 #[cfg(feature = "emulator")]
 mod service;
+#[cfg(feature = "emulator")]
+mod start_error;
 
+#[cfg(feature = "emulator")]
+pub use address::{authority, reachable};
 #[cfg(feature = "emulator")]
 pub use builder::EmulatorBuilder;
 #[cfg(feature = "emulator")]
 pub use dispatch::MissingHub;
 #[cfg(feature = "emulator")]
-pub use running::{Emulator, StartError, authority, reachable};
+pub use running::Emulator;
+#[cfg(feature = "emulator")]
+pub use start_error::StartError;

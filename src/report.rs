@@ -21,7 +21,7 @@ pub use json::{NotHistory, from_json, json};
 pub use normal::normal;
 pub use sequence::sequence;
 pub use table::table;
-pub use timeline::{Head, Look, timeline, timeline_in, timeline_of};
+pub use timeline::{Head, TimelineStyle, timeline, timeline_in, timeline_of};
 
 pub use crate::view::one_line;
 

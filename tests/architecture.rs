@@ -140,7 +140,6 @@ const COMMAND: (&str, &[&str]) = (
 /// A circle that is found must be part of one of these; the names are those of modules.
 const CIRCLES: &[(&[&str], &str)] = &[
     (&["sdk/auth/method", "sdk/connect"], "to be mended"),
-    (&["emulator/builder", "emulator/listen", "emulator/running", "emulator/serve"], "to be mended"),
     (
         &["sdk/worker/activities", "sdk/worker/activity", "sdk/worker/pool", "sdk/worker/turns"],
         "to be mended",

@@ -6,7 +6,7 @@ use crate::error::{CliError, with_causes};
 use crate::output::{note, plain, print, print_data};
 use std::io::IsTerminal as _;
 use taskhub::model::{self, Status};
-use taskhub::report::{self, Head, Look};
+use taskhub::report::{self, Head, TimelineStyle};
 use taskhub::sdk::auth::Authentication;
 use taskhub::sdk::client::{Client, Handle, Snapshot};
 use taskhub::sdk::connect::Target;
@@ -102,7 +102,7 @@ pub(crate) async fn history(flags: HistoryFlags) -> Result<(), CliError> {
             id: snapshot.id().to_owned(),
             status: Some(snapshot.status()),
         };
-        let timeline = report::timeline_of(&head, &events, Look::default());
+        let timeline = report::timeline_of(&head, &events, TimelineStyle::default());
         print(&format!("{timeline}{}", waits(snapshot.status(), &events)))
     }
 }

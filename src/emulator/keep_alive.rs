@@ -1,10 +1,10 @@
-//! Asks silent connections whether their other end is still there, without reading the clock for every frame.
+//! Keep-alive pings that do not read the clock for every frame.
 //!
-//! A process that is stopped, and a network that swallows everything, look like a worker that is busy: the connection
-//! stands. HTTP/2 has a question for it that the other end's library answers whatever the program does. hyper asks it,
-//! and reads the time for every frame to know how long the connection was silent, which costs a tenth of a short turn.
-//! So it gets a timer that only looks at the clock when a wait begins or ends: it then takes a busy connection for a silent
-//! one and asks it too, once in an interval, which nobody feels.
+//! A stopped worker process and a network that drops every packet both leave the connection open. An HTTP/2 ping finds
+//! them, because the peer's library answers it whatever the program does. hyper sends the pings, and reads the time for
+//! every frame to know how long the connection was idle, which costs a tenth of a short turn. So hyper gets a timer whose
+//! clock is read only when a sleep begins or ends. Its price: a busy connection looks idle and is pinged once in an
+//! interval too.
 
 use hyper::rt::{Sleep, Timer};
 use hyper_util::rt::TokioTimer;
@@ -15,54 +15,54 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// How a connection is asked: after which silence, and how long the answer may take.
+/// After how long without a frame a ping is sent, and how long its acknowledgement may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KeepAlive {
+pub(super) struct KeepAliveTimes {
     pub(super) interval: Duration,
-    pub(super) answer: Duration,
+    pub(super) timeout: Duration,
 }
 
-impl KeepAlive {
-    /// So that a worker that has stopped is noticed within that time, and not before two thirds of it.
-    pub(super) fn within(timeout: Duration) -> Self {
-        let interval = timeout / 3;
-        Self { interval, answer: timeout.saturating_sub(interval) }
+impl KeepAliveTimes {
+    /// Times by which a stopped worker is noticed within `limit`, and not before two thirds of it.
+    pub(super) fn within(limit: Duration) -> Self {
+        let interval = limit / 3;
+        Self { interval, timeout: limit.saturating_sub(interval) }
     }
 }
 
-/// A timer whose `now` is the moment at which one of its waits last began or ended.
+/// A timer whose `now` is the time at which one of its sleeps last began or ended.
 #[derive(Debug, Clone)]
-pub(super) struct Coarse(Arc<Seen>);
+pub(super) struct LazyTimer(Arc<LazyClock>);
 
 #[derive(Debug)]
-struct Seen {
+struct LazyClock {
     began: Instant,
     /// Nanoseconds since then.
     passed: AtomicU64,
 }
 
-impl Coarse {
+impl LazyTimer {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Seen { began: TokioTimer::new().now(), passed: AtomicU64::new(0) }))
+        Self(Arc::new(LazyClock { began: TokioTimer::new().now(), passed: AtomicU64::new(0) }))
     }
 }
 
-impl Seen {
-    fn look(&self) {
+impl LazyClock {
+    fn read(&self) {
         let passed = TokioTimer::new().now().saturating_duration_since(self.began);
         self.passed.store(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
-impl Timer for Coarse {
+impl Timer for LazyTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        self.0.look();
-        Box::pin(Wait { inner: TokioTimer::new().sleep(duration), seen: self.0.clone() })
+        self.0.read();
+        Box::pin(LazySleep { inner: TokioTimer::new().sleep(duration), clock: self.0.clone() })
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        self.0.look();
-        Box::pin(Wait { inner: TokioTimer::new().sleep_until(deadline), seen: self.0.clone() })
+        self.0.read();
+        Box::pin(LazySleep { inner: TokioTimer::new().sleep_until(deadline), clock: self.0.clone() })
     }
 
     fn now(&self) -> Instant {
@@ -70,32 +70,32 @@ impl Timer for Coarse {
     }
 }
 
-struct Wait {
+struct LazySleep {
     inner: Pin<Box<dyn Sleep>>,
-    seen: Arc<Seen>,
+    clock: Arc<LazyClock>,
 }
 
-impl Future for Wait {
+impl Future for LazySleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let polled = self.inner.as_mut().poll(cx);
         if polled.is_ready() {
-            self.seen.look();
+            self.clock.read();
         }
         polled
     }
 }
 
-impl Sleep for Wait {}
+impl Sleep for LazySleep {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_time_stands_still_between_two_waits_and_is_right_after_one() {
-        let timer = Coarse::new();
+    async fn the_clock_stands_still_between_two_sleeps_and_is_right_after_one() {
+        let timer = LazyTimer::new();
         let began = timer.now();
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!(timer.now(), began, "nothing was waited for");

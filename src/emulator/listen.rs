@@ -1,24 +1,24 @@
-//! Listens where clients look for an emulator: on both addresses that `localhost` means.
+//! Binds the ports, on both addresses that `localhost` means.
 
-use super::running::StartError;
+use super::start_error::StartError;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 
 /// How many free ports are tried until one is free on both addresses.
 const TRIES: usize = 32;
 
-/// What is bound for one port.
+/// The listeners of one port.
 #[derive(Debug)]
-pub(super) struct Bound<L = StdListener> {
+pub(super) struct BoundPort<L = StdListener> {
     /// The address that was asked for, with its port.
     pub(super) address: SocketAddr,
-    /// The listener there; and one on the other loopback address, where there is one.
+    /// The listener there, and the one on the other loopback address if there is one.
     pub(super) listeners: Vec<L>,
 }
 
-/// Binds an address. Where it is one that `localhost` means, or every address of IPv4, the other loopback address too: a
-/// client that is told `localhost` may try either first.
-pub(super) fn bind(address: SocketAddr) -> Result<Bound, StartError> {
+/// Binds an address. Where it is one that `localhost` means, or every address of IPv4, binds the other loopback address
+/// too: a client that resolves `localhost` may try either first.
+pub(super) fn bind(address: SocketAddr) -> Result<BoundPort, StartError> {
     bind_with(address, |address| {
         let listener = StdListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -30,28 +30,28 @@ pub(super) fn bind(address: SocketAddr) -> Result<Bound, StartError> {
 fn bind_with<L>(
     wanted: SocketAddr,
     mut listen: impl FnMut(SocketAddr) -> io::Result<(L, SocketAddr)>,
-) -> Result<Bound<L>, StartError> {
-    // Ports that are not free on both addresses are held until one is found that is: the system would name them again.
+) -> Result<BoundPort<L>, StartError> {
+    // A port that is free on one address alone is held until the search ends: the system would offer it again.
     let mut held = Vec::new();
     loop {
-        let (listener, address) = listen(wanted).map_err(|source| refused(wanted, source))?;
+        let (listener, address) = listen(wanted).map_err(|source| bind_error(wanted, source))?;
         let Some(other) = other_loopback(address.ip()) else {
-            return Ok(Bound { address, listeners: vec![listener] });
+            return Ok(BoundPort { address, listeners: vec![listener] });
         };
         let other = SocketAddr::new(other, address.port());
         match listen(other) {
-            Ok((second, _)) => return Ok(Bound { address, listeners: vec![listener, second] }),
+            Ok((second, _)) => return Ok(BoundPort { address, listeners: vec![listener, second] }),
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                // A machine without IPv6, or without IPv4: there `localhost` does not mean that address either.
-                return Ok(Bound { address, listeners: vec![listener] });
+                // The machine lacks that address family, so `localhost` does not mean that address there either.
+                return Ok(BoundPort { address, listeners: vec![listener] });
             }
             Err(_) if wanted.port() == 0 && held.len() < TRIES => held.push(listener),
-            Err(source) => return Err(refused(other, source)),
+            Err(source) => return Err(bind_error(other, source)),
         }
     }
 }
 
-fn refused(address: SocketAddr, source: io::Error) -> StartError {
+fn bind_error(address: SocketAddr, source: io::Error) -> StartError {
     if source.kind() == io::ErrorKind::AddrInUse {
         StartError::PortInUse { address }
     } else {
@@ -59,7 +59,7 @@ fn refused(address: SocketAddr, source: io::Error) -> StartError {
     }
 }
 
-/// The address that `localhost` means beside this one. Who listens on every address of IPv6 has both already.
+/// The other address that `localhost` means. A listener on every address of IPv6 serves both families already.
 fn other_loopback(ip: IpAddr) -> Option<IpAddr> {
     if ip == Ipv4Addr::LOCALHOST || ip == Ipv4Addr::UNSPECIFIED {
         Some(Ipv6Addr::LOCALHOST.into())
@@ -77,7 +77,7 @@ mod tests {
 
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    /// A machine that names free ports from 1000 on, and where another program has some on the IPv6 loopback address.
+    /// A machine whose free ports begin at 1000, and where another program holds some on the IPv6 loopback address.
     fn machine(taken: &[u16]) -> impl FnMut(SocketAddr) -> io::Result<((), SocketAddr)> {
         let mut next = 1_000;
         move |mut address| {

@@ -1,27 +1,27 @@
-//! Speaks gRPC (protocol/transport.md#service): parses, asks, renders.
+//! The gRPC service (protocol/transport.md#service): parses, asks a hub, renders.
 //!
-//! Every RPC is three lines in `rpc`: parse the request into a command, ask the hub, render what it says. What can be
-//! long is in `reading`, within the bounds of `admission`. `front` stands before them and serves the two streams, whose
-//! messages travel as the bytes that they are kept as. Messages are measured there too: `announced` says how long one is,
-//! `elsewhere` reads large ones, `oversized` and `skim` those that are too large.
+//! Every RPC is three lines in `rpc`: parse the request into a command, ask the hub, render its reply. Replies that can be
+//! large are in `large_replies`, within the budget of `admission`. `router` routes requests, and serves the two streams,
+//! whose messages are sent as the bytes that the hub keeps. It also checks the length of each message: `body` reads the
+//! length, `offload` decodes large messages on another thread, `oversized` and `skim` handle messages above the limit.
 
 mod admission;
-mod announced;
-mod elsewhere;
+mod body;
 mod encoded;
-mod front;
+mod large_replies;
 mod metadata;
+mod offload;
 mod oversized;
 mod parse;
-mod reading;
 mod render;
+mod router;
 mod rpc;
 mod skim;
 mod status;
 mod streams;
 
-pub(super) use admission::{Admission, Bounds, Reserved};
-pub(super) use front::Front;
+pub(super) use admission::{ClientBudget, ClientLimits, ReplyReservation};
+pub(super) use router::GrpcRouter;
 
 use super::dispatch::{Capacity, Handle, Hubs};
 use crate::clock::Clock;
@@ -34,10 +34,10 @@ use tonic::Status;
 pub(super) struct Service {
     pub(super) hubs: Hubs,
     pub(super) clock: Arc<dyn Clock>,
-    /// What all hubs may hold.
+    /// The memory that all hubs together may hold.
     pub(super) capacity: Capacity,
-    /// What clients may have under way.
-    pub(super) admission: Admission,
+    /// What clients may have under way: unread replies and waits.
+    pub(super) budget: ClientBudget,
     /// How long one payload may be, in bytes; `None` for any length.
     pub(super) max_payload: Option<usize>,
 }

@@ -1,7 +1,7 @@
-//! Brings histories into a form in which two runs that did the same are equal, to compare them with a file.
+//! A normal form of histories, in which two runs that did the same are equal, for golden files.
 //!
 //! What differs from run to run is taken out: ids become `<instance 1>`, `<execution 1>`, `<request 1>` in the order in
-//! which they come, times become `<time>`, trace contexts and stack traces go. So does what depends on who was faster:
+//! which they come, times become `<time>`, trace contexts and stack traces are removed. So is what depends on the timing of a run:
 //! turns that scheduled nothing are one with the next, and within a turn what arrived is in the order of what it
 //! answers.
 
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// The history in its normal form: a JSON array, one event a line.
 pub fn normal(history: &History) -> String {
     let history: &[HistoryEvent] = history.as_ref();
-    let mut names = Names::default();
+    let mut names = Placeholders::default();
     let mut text = String::from("[");
     for (number, event) in in_order(history).into_iter().enumerate() {
         let mut value = json::value(event);
@@ -51,12 +51,12 @@ fn flush<'a>(
     arrived: &mut Vec<&'a HistoryEvent>,
 ) {
     ordered.extend(open.take());
-    arrived.sort_by_key(|event| answers(event));
+    arrived.sort_by_key(|event| arrival_key(event));
     ordered.append(arrived);
 }
 
-/// What an event answers: actions by their ids, and after them what nobody asked for, in the order in which it came.
-fn answers(event: &HistoryEvent) -> (bool, i32) {
+/// The sort key of an arrival: results by the ids of their actions, and after them raised events, in their order.
+fn arrival_key(event: &HistoryEvent) -> (bool, i32) {
     match &event.event_type {
         Some(EventType::ExecutionStarted(_)) => (false, i32::MIN),
         Some(EventType::TaskCompleted(it)) => (false, it.task_scheduled_id),
@@ -70,9 +70,9 @@ fn answers(event: &HistoryEvent) -> (bool, i32) {
 
 /// The placeholders given so far, by kind and by what they stand for.
 #[derive(Debug, Default)]
-struct Names(BTreeMap<&'static str, Vec<String>>);
+struct Placeholders(BTreeMap<&'static str, Vec<String>>);
 
-impl Names {
+impl Placeholders {
     fn redact(&mut self, value: &mut Value) {
         match value {
             Value::Object(object) => {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// How a timeline looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct TimelineStyle {
     /// How many columns the whole time takes.
     pub width: usize,
     /// Whether how a task ended is coloured too, for a terminal.
@@ -17,7 +17,7 @@ pub struct Look {
     pub fold_above: usize,
 }
 
-impl Default for Look {
+impl Default for TimelineStyle {
     fn default() -> Self {
         Self { width: 56, colour: false, fold_above: 50 }
     }
@@ -34,7 +34,7 @@ const DENSITY: [char; 8] = [' ', '.', ':', '-', '=', '+', '#', '@'];
 /// `=` is a task that is on its way, which is queued and running alike: a history does not tell them apart. It ends in
 /// `x` where it failed and in `>` where it is still open; dots are the pause before another attempt.
 pub fn timeline(history: &History) -> String {
-    timeline_in(history, Look::default())
+    timeline_in(history, TimelineStyle::default())
 }
 
 /// What a scheduler says of an instance beside its history, which may have nothing in it yet.
@@ -49,17 +49,17 @@ pub struct Head {
 }
 
 /// The history as a timeline that looks so.
-pub fn timeline_in(history: &History, look: Look) -> String {
+pub fn timeline_in(history: &History, look: TimelineStyle) -> String {
     laid_out(&InstanceView::of(history.as_ref()), look)
 }
 
 /// The history as a timeline that looks so, below what the scheduler says of the instance.
-pub fn timeline_of(head: &Head, history: &History, look: Look) -> String {
+pub fn timeline_of(head: &Head, history: &History, look: TimelineStyle) -> String {
     let Head { name, id, status } = head.clone();
     laid_out(&InstanceView { name, id, status, ..InstanceView::of(history.as_ref()) }, look)
 }
 
-fn laid_out(instance: &InstanceView, look: Look) -> String {
+fn laid_out(instance: &InstanceView, look: TimelineStyle) -> String {
     let mut many: BTreeMap<(TaskKind, &str), Vec<&Task>> = BTreeMap::new();
     for task in &instance.tasks {
         many.entry((task.kind, &task.name)).or_default().push(task);
@@ -105,7 +105,7 @@ fn draw(instance: &InstanceView, axis: Axis, rows: &[Row]) -> String {
     text
 }
 
-fn one(task: &Task, axis: Axis, look: Look) -> Row {
+fn one(task: &Task, axis: Axis, look: TimelineStyle) -> Row {
     let mut bar = vec![' '; axis.width];
     let (first, last) = (axis.column(task.from()), axis.column(task.to().unwrap_or(axis.ended)));
     bar[first..=last].fill('.');
@@ -219,8 +219,8 @@ mod tests {
         vec![event::orchestrator_started(ms(0)), event::execution_started(ms(0), started)]
     }
 
-    fn look(width: usize) -> Look {
-        Look { width, ..Look::default() }
+    fn style(width: usize) -> TimelineStyle {
+        TimelineStyle { width, ..TimelineStyle::default() }
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
         history.push(event::task_failed(ms(4), 1, busy));
         history.push(event::event_raised(ms(6), "Go".into(), None));
         assert_eq!(
-            timeline_in(&history.into(), look(9)),
+            timeline_in(&history.into(), style(9)),
             "fan  RUNNING  8.0 ms  demo\n\
             \x20           0  8.0 ms\n\
             \x20 a #0     |=========| 8.0 ms  9\n\
@@ -258,7 +258,7 @@ mod tests {
         history.push(event::timer_fired(ms(6), 1, ms(6).to_wire()));
         history.push(again(2, 6));
         history.push(event::task_completed(ms(8), 2, None));
-        let text = timeline_in(&history.into(), look(9));
+        let text = timeline_in(&history.into(), style(9));
         assert_eq!(text.lines().nth(2).unwrap(), "  a #0 |==x...===| 8.0 ms, 2 attempts");
         assert_eq!(text.lines().count(), 3);
     }
@@ -270,7 +270,7 @@ mod tests {
         history.extend((0..99).map(|id| event::task_completed(ms(i64::from(id) + 1), id, None)));
         history.push(event::task_failed(ms(100), 99, wire::TaskFailureDetails::default()));
         history.push(event::execution_completed(100, ms(100), Status::Completed, None, None));
-        let text = timeline_in(&history.into(), look(20));
+        let text = timeline_in(&history.into(), style(20));
         assert_eq!(text.lines().count(), 3);
         let row = text.lines().last().unwrap();
         assert!(row.starts_with("  square x100 |@"), "{row}");
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn what_has_no_history_yet_is_headed_by_what_the_scheduler_says() {
         let head = Head { name: "fan".into(), id: "a".into(), status: Some(Status::Pending) };
-        assert_eq!(timeline_of(&head, &History::default(), Look::default()), "fan  PENDING  0  a\n");
+        assert_eq!(timeline_of(&head, &History::default(), TimelineStyle::default()), "fan  PENDING  0  a\n");
     }
 
     #[test]

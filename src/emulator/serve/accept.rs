@@ -1,21 +1,18 @@
-//! Takes connections from a listener, as many as there is room for.
+//! Accepts connections, as many as there is room for.
 
-use super::connections::{Admission, Connection, Connections};
+use super::connections::{AdmitResult, Connection, Connections};
 use crate::clock::{Clock as _, WallClock};
-use crate::model::Timestamp;
+use crate::emulator::dispatch::Limiter;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long the listener rests when the system gives it no connection: at first, and at the longest.
-const FIRST_REST: Duration = Duration::from_millis(10);
-const LONGEST_REST: Duration = Duration::from_secs(1);
+/// How long the listener pauses after an error of the system: the first time, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often trouble is told at the most.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
-
-/// Gives `serve` every connection of `listener`, for ever. Where there is no room for one, `refuse` gets it.
+/// Passes every connection of `listener` to `serve`, or to `refuse` where there is no room. Never ends.
 pub(super) async fn accept(
     listener: StdListener,
     connections: Connections,
@@ -29,77 +26,57 @@ pub(super) async fn accept(
             return;
         }
     };
-    let (mut rest, mut trouble) = (FIRST_REST, Trouble::default());
+    let (mut pause, mut warnings) = (FIRST_PAUSE, Limiter::default());
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                rest = FIRST_REST;
-                // Answers are small and somebody waits for each: never hold one back to join it with the next.
+                pause = FIRST_PAUSE;
+                // Replies are small and a client waits for each, so the system must not delay one to join it with the next.
                 let _ = stream.set_nodelay(true);
                 match connections.admit() {
-                    Admission::Room(connection) => serve(stream, connection),
-                    Admission::InPlaceOfAnother(connection) => {
+                    AdmitResult::Admitted(connection) => serve(stream, connection),
+                    AdmitResult::AdmittedByEviction(connection) => {
                         serve(stream, connection);
-                        // The other has its descriptor until its task has run, which is before this one runs again.
+                        // The evicted connection keeps its descriptor until its task has run, which this yield allows.
                         tokio::task::yield_now().await;
                     }
-                    Admission::Full => {
+                    AdmitResult::Full => {
                         let most = connections.most();
-                        trouble.tell(|untold| {
+                        if let Some(left_out) = warnings.allows("full", WallClock.now()) {
                             tracing::warn!(
                                 most,
-                                untold,
+                                left_out,
                                 "a connection is refused: every open one has a call under way"
                             );
-                        });
+                        }
                         refuse(&stream, most);
                     }
                 }
             }
-            // The client was gone before it was accepted.
-            Err(error) if is_of_one_client(&error) => {}
+            // The client closed the connection before it was accepted.
+            Err(error) if is_client_error(&error) => {}
             Err(error) => {
-                // No descriptor is left in the process, or in the system: one that nobody uses may help.
-                let made_way = connections.make_way();
-                trouble.tell(|untold| {
-                    tracing::warn!(%error, untold, "a connection cannot be accepted; trying again");
-                });
-                if made_way {
+                // The process or the system has no descriptor left: close a connection without calls.
+                let evicted = connections.evict_idle();
+                if let Some(left_out) = warnings.allows("accept", WallClock.now()) {
+                    tracing::warn!(%error, left_out, "a connection cannot be accepted; trying again");
+                }
+                if evicted {
                     tokio::task::yield_now().await;
                 }
-                WallClock.sleep_until(WallClock.now().plus(rest)).await;
-                rest = (rest * 2).min(LONGEST_REST);
+                WallClock.sleep_until(WallClock.now().plus(pause)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
 }
 
-fn is_of_one_client(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// What goes wrong again and again, told now and then.
-#[derive(Debug, Default)]
-struct Trouble {
-    told: Option<Timestamp>,
-    untold: u64,
-}
-
-impl Trouble {
-    fn tell(&mut self, tell: impl FnOnce(u64)) {
-        let now = WallClock.now();
-        if self.told.is_some_and(|told| now.since(told) < TOLD_EVERY) {
-            self.untold += 1;
-            return;
-        }
-        self.told = Some(now);
-        tell(std::mem::take(&mut self.untold));
-    }
-}
-
-/// What a client of gRPC is told for whom there is no room: an empty `SETTINGS` frame, which is what a server says first,
-/// and a `GOAWAY` with the reason in words.
+/// Refuses a gRPC client: an empty `SETTINGS` frame, which a server must send first, and a `GOAWAY` with the reason.
 pub(super) fn refuse_http2(stream: &TcpStream, most: usize) {
     const ENHANCE_YOUR_CALM: u32 = 11;
     let why = format!(
@@ -111,11 +88,11 @@ pub(super) fn refuse_http2(stream: &TcpStream, most: usize) {
     frames.extend([0; 4]);
     frames.extend(ENHANCE_YOUR_CALM.to_be_bytes());
     frames.extend(why.as_bytes());
-    // A new connection has room for it; if it has not, the client learns from the end of the connection.
+    // The send buffer of a new connection is empty. If the write fails all the same, the client sees the connection close.
     let _ = stream.try_write(&frames);
 }
 
-/// The same for a client of HTTP/1.1.
+/// Refuses an HTTP/1.1 client.
 pub(super) fn refuse_http1(stream: &TcpStream, most: usize) {
     let why = format!("{most} connections are open and each has a call under way\n");
     let length = why.len();

@@ -1,7 +1,7 @@
-//! Counts the calls of a connection, each until its answer is written.
+//! Counts the calls of a connection, each until its response is written.
 
-use super::connections::{Activity, Call};
-use crate::emulator::service::Reserved;
+use super::connections::{ConnectionUsage, OpenCall};
+use crate::emulator::service::ReplyReservation;
 use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -11,80 +11,81 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// A service whose calls count for a connection.
+/// A service that counts its calls for a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Counted<S> {
+pub(super) struct CountedService<S> {
     service: S,
-    activity: Arc<Activity>,
+    usage: Arc<ConnectionUsage>,
 }
 
-impl<S> Counted<S> {
-    pub(super) fn new(service: S, activity: Arc<Activity>) -> Self {
-        Self { service, activity }
+impl<S> CountedService<S> {
+    pub(super) fn new(service: S, usage: Arc<ConnectionUsage>) -> Self {
+        Self { service, usage }
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Counted<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for CountedService<S>
 where
     S: hyper::service::Service<Request<Incoming>, Response = Response<B>, Future: Unpin>,
 {
-    type Response = Response<Answer<B>>;
+    type Response = Response<CountedBody<B>>;
     type Error = S::Error;
-    type Future = Answering<S::Future>;
+    type Future = CountedCall<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        Answering { call: Some(self.activity.begin_call()), answer: self.service.call(request) }
+        CountedCall { call: Some(self.usage.begin_call()), response: self.service.call(request) }
     }
 }
 
-/// A call whose answer is being made.
+/// A call without a response yet.
 #[derive(Debug)]
-pub(super) struct Answering<F> {
-    call: Option<Call>,
-    answer: F,
+pub(super) struct CountedCall<F> {
+    call: Option<OpenCall>,
+    response: F,
 }
 
-impl<F, B, E> Future for Answering<F>
+impl<F, B, E> Future for CountedCall<F>
 where
     F: Future<Output = Result<Response<B>, E>> + Unpin,
 {
-    type Output = Result<Response<Answer<B>>, E>;
+    type Output = Result<Response<CountedBody<B>>, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answered = ready!(Pin::new(&mut self.answer).poll(cx))?;
-        let reserved = answered.extensions_mut().remove::<Reserved>();
+        let mut response = ready!(Pin::new(&mut self.response).poll(cx))?;
+        let reserved = response.extensions_mut().remove::<ReplyReservation>();
         let call = self.call.take();
-        // What is reserved is shared with every piece that is on its way, and so is the call then: while a large answer
-        // is not written, its connection is in use.
+        // Every chunk of a large response shares its reservation and its call, so that the connection counts as used until
+        // the last chunk is written.
         let (call, unwritten) = match reserved {
             None => (call, None),
             Some(reserved) => (None, Some(Arc::new((reserved, call)))),
         };
-        Poll::Ready(Ok(answered.map(|body| Answer { body, _call: call, unwritten })))
+        Poll::Ready(Ok(response.map(|body| CountedBody { body, _call: call, unwritten })))
     }
 }
 
-type Unwritten = Arc<(Reserved, Option<Call>)>;
+/// Dropped when the last chunk of a large response is written.
+type WriteGuard = Arc<(ReplyReservation, Option<OpenCall>)>;
 
-/// The body of an answer.
+/// The body of a response.
 #[derive(Debug)]
-pub(super) struct Answer<B> {
+pub(super) struct CountedBody<B> {
     body: B,
-    _call: Option<Call>,
-    unwritten: Option<Unwritten>,
+    _call: Option<OpenCall>,
+    unwritten: Option<WriteGuard>,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
-    type Data = Piece;
+impl<B: Body<Data = Bytes> + Unpin> Body for CountedBody<B> {
+    type Data = CountedChunk;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<CountedChunk>, B::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let piece = |bytes| Piece { bytes, _unwritten: self.unwritten.clone() };
-        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
+        let chunk = |bytes| CountedChunk { bytes, _unwritten: self.unwritten.clone() };
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -96,14 +97,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
     }
 }
 
-/// A piece of an answer. The connection keeps it until it is written, which for a client that does not read is never.
+/// A chunk of a response. hyper keeps it until it is written, which never happens if the client does not read.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(super) struct CountedChunk {
     bytes: Bytes,
-    _unwritten: Option<Unwritten>,
+    _unwritten: Option<WriteGuard>,
 }
 
-impl Buf for Piece {
+impl Buf for CountedChunk {
     fn remaining(&self) -> usize {
         self.bytes.remaining()
     }

@@ -1,11 +1,11 @@
-//! Serves one connection until either end has had enough of it.
+//! Serves one connection until either end closes it.
 
-use super::calls::Counted;
-use super::connections::{Connection, Leave, Patience};
+use super::calls::CountedService;
+use super::connections::{CloseMode, Connection, ConnectionTimeouts};
 use super::socket::Observed;
 use crate::clock::Clock;
 use crate::emulator::dispatch::CloseNotice;
-use crate::emulator::keep_alive::{Coarse, KeepAlive};
+use crate::emulator::keep_alive::{KeepAliveTimes, LazyTimer};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -22,29 +22,30 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
-/// How long a client has for the first words of its protocol, and for the head of each HTTP/1.1 request. Official clients
-/// need milliseconds, a client on a network that loses packets a few seconds.
-const OPENING: Duration = Duration::from_secs(20);
+/// How long a client has to open its protocol, and for the head of each HTTP/1.1 request. Official clients need
+/// milliseconds; a client on a network that loses packets, a few seconds.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Without a call for an hour, a connection is closed in good order. Official clients keep a channel for as long as their
-/// process lives, and connect again without an error when they need it.
-const PATIENCE: Patience = Patience { opening: OPENING, idle: Duration::from_secs(60 * 60) };
+/// A connection without a call for an hour is closed gracefully. Official clients keep a channel for the life of their
+/// process, and connect again without an error when they need it.
+const TIMEOUTS: ConnectionTimeouts =
+    ConnectionTimeouts { handshake: HANDSHAKE_TIMEOUT, idle: Duration::from_secs(60 * 60) };
 
-/// How long a client has to end a connection that is closed in good order.
-const CLOSE_GRACE: Duration = Duration::from_secs(10);
+/// How long a client has to close its end after a graceful close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much may be under way on a stream before it is acknowledged: loopback is fast, histories are long.
+/// The flow-control window of a stream and of a connection, in bytes: large histories pass without a round trip.
 const WINDOW: u32 = 8 << 20;
 
-/// How many calls of one connection may be given up before they are seen.
-const ABANDONED: usize = 100_000;
+/// How many calls a client may reset before the server has accepted them.
+const MAX_RESET_STREAMS: usize = 100_000;
 
-/// How many calls one connection may have open. A client that wants more waits with them, and with what follows on the
-/// connection, so this is well above how many may wait for an instance (`service/admission`): completions always pass.
-const STREAMS: u32 = 20_000;
+/// How many calls one connection may have open. Beyond it a client's library delays every further call, completions too,
+/// so this is well above the number of waits that are allowed (`service/admission`).
+const MAX_CONCURRENT_CALLS: u32 = 20_000;
 
-/// What a connection talks to.
-pub(super) trait Served<B>:
+/// A service that serves the requests of a connection.
+pub(super) trait ConnectionService<B>:
     hyper::service::Service<
         Request<Incoming>,
         Response = Response<B>,
@@ -54,7 +55,7 @@ pub(super) trait Served<B>:
 {
 }
 
-impl<S, B> Served<B> for S where
+impl<S, B> ConnectionService<B> for S where
     S: hyper::service::Service<
             Request<Incoming>,
             Response = Response<B>,
@@ -64,60 +65,60 @@ impl<S, B> Served<B> for S where
 {
 }
 
-fn protocol(keep_alive: Option<KeepAlive>) -> auto::Builder<TokioExecutor> {
+fn protocol(keep_alive: Option<KeepAliveTimes>) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(OPENING);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE_TIMEOUT);
     builder
         .http2()
-        .timer(Coarse::new())
+        .timer(LazyTimer::new())
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .keep_alive_interval(keep_alive.map(|keep_alive| keep_alive.interval))
-        .keep_alive_timeout(keep_alive.map_or(Duration::MAX, |keep_alive| keep_alive.answer))
-        .max_concurrent_streams(STREAMS)
-        // A client may give up hundreds of waits at once, some before they were seen here. The usual guard
-        // takes twenty such for an attack and ends the connection, and with it every worker that shares it.
-        .max_pending_accept_reset_streams(ABANDONED)
-        .max_local_error_reset_streams(ABANDONED)
+        .keep_alive_timeout(keep_alive.map_or(Duration::MAX, |keep_alive| keep_alive.timeout))
+        .max_concurrent_streams(MAX_CONCURRENT_CALLS)
+        // A client may cancel hundreds of waits at once, some before the server has accepted them. By default h2 takes
+        // twenty of these for an attack and closes the connection, and with it every worker stream on it.
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_RESET_STREAMS)
         .max_send_buf_size(1 << 20);
     builder
 }
 
-/// Serves `stream` until it ends, or is told to. How its client closes it is kept in `notice`.
+/// Serves `stream` until it ends, or is asked to close. `notice` keeps how its client closes it.
 pub(super) async fn serve<T, S, B>(
     stream: T,
     mut connection: Connection,
     notice: Option<Arc<CloseNotice>>,
     service: S,
-    keep_alive: Option<KeepAlive>,
+    keep_alive: Option<KeepAliveTimes>,
     clock: Arc<dyn Clock>,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Served<B>,
+    S: ConnectionService<B>,
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin + Send + 'static,
 {
     let builder = protocol(keep_alive);
-    let activity = connection.activity().clone();
-    // In a task of its own: this one runs for every frame, and polls no timer then.
-    let watch = AbortOnDrop(tokio::spawn(connection.watch(PATIENCE, clock.clone())));
-    let io = TokioIo::new(Observed::new(stream, activity.clone(), notice));
-    let mut served = pin!(builder.serve_connection(io, Counted::new(service, activity)));
+    let usage = connection.usage().clone();
+    // The timeouts have a task of their own, so that this task, which runs for every frame, polls no timer.
+    let timeouts = AbortOnDrop(tokio::spawn(connection.enforce_timeouts(TIMEOUTS, clock.clone())));
+    let io = TokioIo::new(Observed::new(stream, usage.clone(), notice));
+    let mut served = pin!(builder.serve_connection(io, CountedService::new(service, usage)));
     let ended = tokio::select! {
         biased;
         ended = served.as_mut() => ended,
-        leave = connection.told_to_leave() => {
-            drop(watch);
+        mode = connection.close_requested() => {
+            drop(timeouts);
             served.as_mut().graceful_shutdown();
-            match leave {
-                Leave::Now => {
-                    // The client is told if the system takes the word at once.
+            match mode {
+                CloseMode::Now => {
+                    // One poll sends the GOAWAY, if the socket takes it at once.
                     poll_once(served.as_mut()).await;
                     return;
                 }
-                Leave::InGoodOrder => tokio::select! {
+                CloseMode::Graceful => tokio::select! {
                     biased;
                     ended = served.as_mut() => ended,
-                    () = clock.sleep_until(clock.now().plus(CLOSE_GRACE)) => return,
+                    () = clock.sleep_until(clock.now().plus(CLOSE_TIMEOUT)) => return,
                 },
             }
         }
@@ -135,7 +136,7 @@ async fn poll_once(mut future: Pin<&mut impl Future>) {
     .await;
 }
 
-/// A task that ends with what it belongs to.
+/// Aborts a task when dropped.
 struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {

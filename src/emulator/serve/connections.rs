@@ -1,11 +1,11 @@
-//! Counts the open connections of an emulator, and finds one that can make way for another.
+//! Counts the open connections of an emulator, and evicts the least recently used one for another.
 //!
-//! A connection costs the process a descriptor. Without a bound, clients that connect and say nothing take all of them,
-//! and no other client gets in. So there is a bound below what the process may have; once it is reached, the connection
-//! that has been without a call for longest is closed for the new one.
+//! Each connection takes a descriptor of the process. Without a bound, clients that connect and send nothing take all of
+//! them. So there is a bound below the process's limit. Once it is reached, the connection without a call for longest is
+//! closed for the new one.
 //!
-//! No call reads the clock for this. It notes instead how many connections had been accepted when it began, which is
-//! enough to tell which connection was used last.
+//! No call reads the clock for this. A call notes the number of connections accepted so far, which orders the last calls
+//! of connections as well as a time would.
 
 use crate::clock::Clock;
 use std::collections::BTreeMap;
@@ -17,62 +17,62 @@ use tokio::sync::{Notify, oneshot};
 
 /// The open connections of an emulator, of all its ports together.
 #[derive(Debug, Clone)]
-pub(super) struct Connections(Arc<Shared>);
+pub(super) struct Connections(Arc<ConnectionTable>);
 
 #[derive(Debug)]
-struct Shared {
+struct ConnectionTable {
     most: usize,
     /// How many were accepted so far.
     accepted: AtomicU64,
     /// By the number under which each was accepted.
-    open: Mutex<BTreeMap<u64, Open>>,
-    /// Told when the last one is gone.
+    open: Mutex<BTreeMap<u64, OpenConnection>>,
+    /// Notified when the last connection is gone.
     none_left: Notify,
 }
 
 #[derive(Debug)]
-struct Open {
-    activity: Arc<Activity>,
-    leave: oneshot::Sender<Leave>,
+struct OpenConnection {
+    usage: Arc<ConnectionUsage>,
+    close: oneshot::Sender<CloseMode>,
 }
 
-/// What a connection is told that is to end.
+/// How a connection is to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leave {
+pub(super) enum CloseMode {
     /// At once: its descriptor is needed.
     Now,
-    /// When its calls are answered; the other end is told.
-    InGoodOrder,
+    /// When its calls are answered; the client gets a GOAWAY.
+    Graceful,
 }
 
-/// What a connection has done, written by its own tasks and read by others.
+/// The use of a connection, written by its own tasks and read by others.
 #[derive(Debug)]
-pub(super) struct Activity {
-    /// Calls that have begun and are not answered completely.
+pub(super) struct ConnectionUsage {
+    /// Open calls: begun, and their responses not written completely.
     calls: AtomicUsize,
-    /// Calls that have begun, the answered ones too.
+    /// All calls so far.
     begun: AtomicU64,
     /// How many connections had been accepted when the last call began; 0 before the first.
     last_call: AtomicU64,
-    /// Whether it has said enough to be a client: a call, or the beginning of HTTP/2.
-    spoken: AtomicBool,
-    shared: Arc<Shared>,
+    /// Whether the client has sent a whole HTTP/2 preface.
+    handshaken: AtomicBool,
+    shared: Arc<ConnectionTable>,
 }
 
-/// What came of asking for one more connection.
+/// The result of [`Connections::admit`].
 #[derive(Debug)]
-pub(super) enum Admission {
+pub(super) enum AdmitResult {
     /// There is room.
-    Room(Connection),
-    /// There is room because another connection was told to leave. It does once its task has run.
-    InPlaceOfAnother(Connection),
-    /// There is none, and every connection has a call open.
+    Admitted(Connection),
+    /// There is room because another connection was asked to close. It closes once its task has run.
+    AdmittedByEviction(Connection),
+    /// There is no room, and every connection has an open call.
     Full,
 }
 
 impl Connections {
     pub(super) fn at_most(most: usize) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(ConnectionTable {
             most,
             accepted: AtomicU64::new(0),
             open: Mutex::default(),
@@ -85,38 +85,38 @@ impl Connections {
         self.0.most
     }
 
-    /// Counts one more connection, if need be in place of one that has no call open.
-    pub(super) fn admit(&self) -> Admission {
+    /// Counts one more connection, if need be in place of one without an open call.
+    pub(super) fn admit(&self) -> AdmitResult {
         let mut open = self.0.open();
         let full = open.len() >= self.0.most;
-        if full && !make_way(&mut open) {
-            return Admission::Full;
+        if full && !evict_idle(&mut open) {
+            return AdmitResult::Full;
         }
         let number = self.0.accepted.fetch_add(1, Ordering::Relaxed) + 1;
-        let activity = Arc::new(Activity {
+        let usage = Arc::new(ConnectionUsage {
             calls: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
             last_call: AtomicU64::new(0),
-            spoken: AtomicBool::new(false),
+            handshaken: AtomicBool::new(false),
             shared: self.0.clone(),
         });
-        let (leave, told) = oneshot::channel();
-        open.insert(number, Open { activity: activity.clone(), leave });
-        let connection = Connection { number, activity, told };
-        if full { Admission::InPlaceOfAnother(connection) } else { Admission::Room(connection) }
+        let (close, close_request) = oneshot::channel();
+        open.insert(number, OpenConnection { usage: usage.clone(), close });
+        let connection = Connection { number, usage, close_request };
+        if full { AdmitResult::AdmittedByEviction(connection) } else { AdmitResult::Admitted(connection) }
     }
 
-    /// Tells the connection to leave that has been without a call for longest. Whether there was one.
-    pub(super) fn make_way(&self) -> bool {
-        make_way(&mut self.0.open())
+    /// Asks the connection to close that has been without a call for longest. Returns whether there was one.
+    pub(super) fn evict_idle(&self) -> bool {
+        evict_idle(&mut self.0.open())
     }
 
-    /// Tells every connection to end in good order. Later ones are not told.
+    /// Asks every open connection to close gracefully.
     pub(super) fn close_all(&self) {
         // Each still counts until it has ended.
         let numbers: Vec<u64> = self.0.open().keys().copied().collect();
         for number in numbers {
-            self.0.tell(number, Leave::InGoodOrder);
+            self.0.request_close(number, CloseMode::Graceful);
         }
     }
 
@@ -132,32 +132,31 @@ impl Connections {
     }
 }
 
-impl Shared {
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Open>> {
+impl ConnectionTable {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, OpenConnection>> {
         // No code that could panic runs under this lock.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells a connection to end, which can be told once.
-    fn tell(&self, number: u64, what: Leave) {
+    /// Asks a connection to close. Only the first request has an effect.
+    fn request_close(&self, number: u64, mode: CloseMode) {
         let mut open = self.open();
         let Some(found) = open.get_mut(&number) else { return };
         let (never, _) = oneshot::channel();
-        let leave = std::mem::replace(&mut found.leave, never);
+        let close = std::mem::replace(&mut found.close, never);
         drop(open);
-        let _ = leave.send(what);
+        let _ = close.send(mode);
     }
 }
 
-/// Connections that never made a call go first, then those whose last call is longest ago.
-fn make_way(open: &mut BTreeMap<u64, Open>) -> bool {
-    let idle = open.iter().filter(|(_, open)| !open.activity.has_calls());
-    let longest =
-        idle.min_by_key(|(number, open)| (open.activity.last_call.load(Ordering::Relaxed), **number));
+/// Evicts a connection without an open call: first one that never made a call, then the one with the oldest last call.
+fn evict_idle(open: &mut BTreeMap<u64, OpenConnection>) -> bool {
+    let idle = open.iter().filter(|(_, open)| !open.usage.has_calls());
+    let longest = idle.min_by_key(|(number, open)| (open.usage.last_call.load(Ordering::Relaxed), **number));
     let Some(number) = longest.map(|(number, _)| *number) else { return false };
-    // It counts as gone from here on, so that the next one that needs room does not choose it again.
-    if let Some(leaving) = open.remove(&number) {
-        let _ = leaving.leave.send(Leave::Now);
+    // Removed at once, so that the next eviction does not choose it again.
+    if let Some(evicted) = open.remove(&number) {
+        let _ = evicted.close.send(CloseMode::Now);
     }
     true
 }
@@ -166,40 +165,40 @@ fn make_way(open: &mut BTreeMap<u64, Open>) -> bool {
 #[derive(Debug)]
 pub(super) struct Connection {
     number: u64,
-    activity: Arc<Activity>,
-    told: oneshot::Receiver<Leave>,
+    usage: Arc<ConnectionUsage>,
+    close_request: oneshot::Receiver<CloseMode>,
 }
 
 impl Connection {
-    pub(super) fn activity(&self) -> &Arc<Activity> {
-        &self.activity
+    pub(super) fn usage(&self) -> &Arc<ConnectionUsage> {
+        &self.usage
     }
 
-    /// Done when the connection is to end.
-    pub(super) async fn told_to_leave(&mut self) -> Leave {
-        // A connection that made way was told so before it was forgotten.
-        (&mut self.told).await.unwrap_or(Leave::Now)
+    /// Resolves when the connection is to close.
+    pub(super) async fn close_requested(&mut self) -> CloseMode {
+        // The sender is dropped without a message only when an evicted connection's entry was removed.
+        (&mut self.close_request).await.unwrap_or(CloseMode::Now)
     }
 
-    /// Tells a connection to end that was silent for too long, for as long as it is open.
-    pub(super) fn watch(
+    /// Asks the connection to close once one of its timeouts has passed. Runs until then.
+    pub(super) fn enforce_timeouts(
         &self,
-        patience: Patience,
+        timeouts: ConnectionTimeouts,
         clock: Arc<dyn Clock>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (number, activity) = (self.number, self.activity.clone());
+        let (number, usage) = (self.number, self.usage.clone());
         async move {
-            clock.sleep_until(clock.now().plus(patience.opening)).await;
-            if !activity.is_client() {
-                tracing::debug!("a connection is closed: its client has said nothing");
-                activity.shared.tell(number, Leave::Now);
+            clock.sleep_until(clock.now().plus(timeouts.handshake)).await;
+            if !usage.is_client() {
+                tracing::debug!("a connection is closed: its client has sent nothing");
+                usage.shared.request_close(number, CloseMode::Now);
                 return;
             }
             loop {
-                let begun = activity.begun();
-                clock.sleep_until(clock.now().plus(patience.idle)).await;
-                if !activity.has_calls() && activity.begun() == begun {
-                    activity.shared.tell(number, Leave::InGoodOrder);
+                let begun = usage.begun();
+                clock.sleep_until(clock.now().plus(timeouts.idle)).await;
+                if !usage.has_calls() && usage.begun() == begun {
+                    usage.shared.request_close(number, CloseMode::Graceful);
                     return;
                 }
             }
@@ -207,33 +206,33 @@ impl Connection {
     }
 }
 
-/// How long a connection may be silent.
+/// How long a connection may be unused.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Until it has begun to speak.
-    pub(super) opening: Duration,
-    /// Without a call. It ends after that time at the earliest and after twice that time at the latest.
+pub(super) struct ConnectionTimeouts {
+    /// From the accept to the end of the HTTP/2 preface, or to the first call.
+    pub(super) handshake: Duration,
+    /// Without a call. The connection closes after this time at the earliest and twice this time at the latest.
     pub(super) idle: Duration,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let mut open = self.activity.shared.open();
+        let mut open = self.usage.shared.open();
         open.remove(&self.number);
         if open.is_empty() {
-            self.activity.shared.none_left.notify_waiters();
+            self.usage.shared.none_left.notify_waiters();
         }
     }
 }
 
-impl Activity {
+impl ConnectionUsage {
     /// Counts a call until what this returns is dropped.
-    pub(super) fn begin_call(self: &Arc<Self>) -> Call {
+    pub(super) fn begin_call(self: &Arc<Self>) -> OpenCall {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        // Calls begin in one task, that of the connection: nothing is lost between the load and the store.
+        // Only the connection's task begins calls, so no increment is lost between the load and the store.
         self.begun.store(self.begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.last_call.store(self.shared.accepted.load(Ordering::Relaxed), Ordering::Relaxed);
-        Call(self.clone())
+        OpenCall(self.clone())
     }
 
     /// Whether a call is open.
@@ -246,22 +245,22 @@ impl Activity {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Notes that the other end speaks HTTP/2.
-    pub(super) fn has_spoken(&self) {
-        self.spoken.store(true, Ordering::Relaxed);
+    /// Notes that the client has sent an HTTP/2 preface.
+    pub(super) fn handshake_done(&self) {
+        self.handshaken.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the other end has said anything that a client says.
+    /// Whether the client has sent a preface or made a call.
     pub(super) fn is_client(&self) -> bool {
-        self.spoken.load(Ordering::Relaxed) || self.begun() > 0
+        self.handshaken.load(Ordering::Relaxed) || self.begun() > 0
     }
 }
 
-/// A call that is open.
+/// An open call. It counts until this is dropped.
 #[derive(Debug)]
-pub(super) struct Call(Arc<Activity>);
+pub(super) struct OpenCall(Arc<ConnectionUsage>);
 
-impl Drop for Call {
+impl Drop for OpenCall {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::Relaxed);
     }
@@ -274,48 +273,52 @@ mod tests {
 
     fn admitted(connections: &Connections) -> Connection {
         match connections.admit() {
-            Admission::Room(connection) | Admission::InPlaceOfAnother(connection) => connection,
-            Admission::Full => panic!("it is full"),
+            AdmitResult::Admitted(connection) | AdmitResult::AdmittedByEviction(connection) => connection,
+            AdmitResult::Full => panic!("it is full"),
         }
     }
 
-    fn told(connection: &mut Connection) -> bool {
-        connection.told_to_leave().now_or_never() == Some(Leave::Now)
+    fn evicted(connection: &mut Connection) -> bool {
+        connection.close_requested().now_or_never() == Some(CloseMode::Now)
     }
 
     #[test]
-    fn who_never_called_makes_way_first_and_then_who_called_longest_ago() {
+    fn a_connection_without_calls_is_evicted_first_and_then_the_one_with_the_oldest_call() {
         let connections = Connections::at_most(3);
         let [mut one, mut two] = [admitted(&connections), admitted(&connections)];
-        drop(one.activity().begin_call());
+        drop(one.usage().begin_call());
         let mut three = admitted(&connections);
-        drop(two.activity().begin_call());
+        drop(two.usage().begin_call());
         let _four = admitted(&connections);
-        assert_eq!([told(&mut one), told(&mut two), told(&mut three)], [false, false, true]);
+        assert_eq!([evicted(&mut one), evicted(&mut two), evicted(&mut three)], [false, false, true]);
         let five = admitted(&connections);
-        let _calling = five.activity().begin_call();
-        assert_eq!([told(&mut one), told(&mut two)], [false, false], "the fourth went, which never called");
+        let _calling = five.usage().begin_call();
+        assert_eq!(
+            [evicted(&mut one), evicted(&mut two)],
+            [false, false],
+            "the fourth went, which never called"
+        );
         let _six = admitted(&connections);
-        assert_eq!([told(&mut one), told(&mut two)], [true, false]);
+        assert_eq!([evicted(&mut one), evicted(&mut two)], [true, false]);
     }
 
     #[test]
-    fn a_connection_with_a_call_stays_and_where_all_have_one_nobody_else_gets_in() {
+    fn a_connection_with_an_open_call_stays_and_where_all_have_one_a_new_one_is_refused() {
         let connections = Connections::at_most(1);
         let mut one = admitted(&connections);
-        let call = one.activity().begin_call();
-        assert!(matches!(connections.admit(), Admission::Full));
-        assert!(!told(&mut one));
+        let call = one.usage().begin_call();
+        assert!(matches!(connections.admit(), AdmitResult::Full));
+        assert!(!evicted(&mut one));
         drop(call);
-        assert!(matches!(connections.admit(), Admission::InPlaceOfAnother(_)));
-        assert!(told(&mut one));
+        assert!(matches!(connections.admit(), AdmitResult::AdmittedByEviction(_)));
+        assert!(evicted(&mut one));
     }
 
     #[test]
     fn a_connection_counts_until_it_is_dropped() {
         let connections = Connections::at_most(1);
         drop(admitted(&connections));
-        assert!(matches!(connections.admit(), Admission::Room(_)));
+        assert!(matches!(connections.admit(), AdmitResult::Admitted(_)));
         assert!(connections.all_gone().now_or_never().is_some());
     }
 }

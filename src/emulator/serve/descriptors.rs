@@ -1,10 +1,10 @@
-//! Knows how many descriptors this process may have open.
+//! How many connections the process's descriptor limit allows.
 
-/// How many are left to everything but connections: listeners, event queues, files, the log, and what else the program
-/// has open in which the emulator runs.
+/// How many descriptors are kept for everything else: listeners, event queues, files, the log, and those of the program
+/// in which the emulator runs.
 const RESERVE: usize = 64;
 
-/// How many connections fit, where `asked` are wished for: fewer than the process may have descriptors.
+/// `asked` connections, or fewer where the process's limit of descriptors is too low.
 pub(super) fn connections(asked: usize) -> usize {
     fit(asked, limit())
 }
@@ -20,7 +20,7 @@ fn limit() -> Option<usize> {
     limit.current.and_then(|current| usize::try_from(current).ok())
 }
 
-/// Elsewhere sockets are not counted with files, and there are enough of them.
+/// On Windows sockets do not count against such a limit.
 #[cfg(not(unix))]
 fn limit() -> Option<usize> {
     None

@@ -1,6 +1,6 @@
-//! Reads along on a connection: whether its client has begun to speak, and how it closes.
+//! Observes the bytes of a connection: whether its client has finished its opening, and how it closes.
 
-use super::connections::Activity;
+use super::connections::ConnectionUsage;
 use super::frames::Frames;
 use crate::emulator::dispatch::CloseNotice;
 use std::io;
@@ -13,28 +13,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Every request of HTTP/1.1 that is shorter than that has been read as a call by then.
 const OPENING: usize = 24 + 9;
 
-/// A socket whose incoming bytes are read along.
+/// A socket whose incoming bytes are observed.
 #[derive(Debug)]
 pub(super) struct Observed<T> {
     inner: T,
     /// How many bytes of the opening are missing.
     missing: usize,
-    activity: Arc<Activity>,
+    usage: Arc<ConnectionUsage>,
     /// Where it is kept how the client closes, on a port where that matters.
     closing: Option<(Frames, Arc<CloseNotice>)>,
 }
 
 impl<T> Observed<T> {
-    pub(super) fn new(inner: T, activity: Arc<Activity>, notice: Option<Arc<CloseNotice>>) -> Self {
+    pub(super) fn new(inner: T, usage: Arc<ConnectionUsage>, notice: Option<Arc<CloseNotice>>) -> Self {
         let closing = notice.map(|notice| (Frames::default(), notice));
-        Self { inner, missing: OPENING, activity, closing }
+        Self { inner, missing: OPENING, usage, closing }
     }
 
     fn observe(&mut self, new: &[u8]) {
         if self.missing > 0 {
             self.missing = self.missing.saturating_sub(new.len());
             if self.missing == 0 {
-                self.activity.has_spoken();
+                self.usage.handshake_done();
             }
         }
         if let Some((frames, notice)) = &mut self.closing {

@@ -1,4 +1,4 @@
-//! Sends messages that are encoded already.
+//! A codec for replies that are encoded already.
 
 use bytes::{BufMut as _, Bytes};
 use std::marker::PhantomData;
@@ -6,24 +6,24 @@ use tonic::Status;
 use tonic::codec::{Codec, EncodeBuf, Encoder};
 use tonic_prost::{ProstCodec, ProstDecoder};
 
-/// A codec that reads requests `T` and sends the bytes it is given.
+/// A codec that decodes requests `T` and sends replies as the bytes they are.
 #[derive(Debug)]
-pub(super) struct Encoded<T>(PhantomData<T>);
+pub(super) struct RawReplyCodec<T>(PhantomData<T>);
 
-impl<T> Default for Encoded<T> {
+impl<T> Default for RawReplyCodec<T> {
     fn default() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<T: prost::Message + Default + Send + 'static> Codec for Encoded<T> {
+impl<T: prost::Message + Default + Send + 'static> Codec for RawReplyCodec<T> {
     type Encode = Bytes;
     type Decode = T;
-    type Encoder = AsIs;
+    type Encoder = RawEncoder;
     type Decoder = ProstDecoder<T>;
 
-    fn encoder(&mut self) -> AsIs {
-        AsIs
+    fn encoder(&mut self) -> RawEncoder {
+        RawEncoder
     }
 
     fn decoder(&mut self) -> ProstDecoder<T> {
@@ -31,11 +31,11 @@ impl<T: prost::Message + Default + Send + 'static> Codec for Encoded<T> {
     }
 }
 
-/// Puts bytes into a message as they are.
+/// Copies bytes into the message.
 #[derive(Debug)]
-pub(super) struct AsIs;
+pub(super) struct RawEncoder;
 
-impl Encoder for AsIs {
+impl Encoder for RawEncoder {
     type Item = Bytes;
     type Error = Status;
 

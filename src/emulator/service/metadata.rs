@@ -4,30 +4,30 @@ use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
 use tonic::Status;
 
-/// The hub that a request names. A name that is no text is not taken for none: the request is not the default hub's.
+/// The hub that a request names. A name that is not text is an error: such a request must not reach the default hub.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` where the name is no text.
+/// `INVALID_ARGUMENT` where the name is not text.
 pub(super) fn hub(headers: &HeaderMap) -> Result<Option<&str>, Status> {
     let name = headers.get("taskhub").map(HeaderValue::to_str).transpose();
     let name = name.map_err(|_| Status::invalid_argument("the metadata 'taskhub' is not printable ASCII"))?;
     Ok(name.filter(|name| !name.trim().is_empty()))
 }
 
-/// Who the worker says it is.
+/// The name that the worker gives itself.
 pub(super) fn worker(headers: &HeaderMap) -> Option<String> {
     text(headers, "workerid").map(str::to_owned)
 }
 
-/// What the headers of a call say of the SDK that made it. The SDKs' packages for Azure name themselves; those without
-/// a name are known by their gRPC library at the most.
+/// The SDK that made a call, from its headers. The SDKs' packages for Azure send a name; others are at most known by their
+/// gRPC library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sdk {
     Python,
     JavaScript,
     Java,
-    /// Go's published package, which names itself nowhere.
+    /// Go's published package, which sends no name.
     PlainGo,
     Other,
 }
@@ -45,7 +45,7 @@ pub(super) fn sdk(headers: &HeaderMap) -> Sdk {
     }
 }
 
-/// How long the client waits: `grpc-timeout`, at most eight digits and a unit.
+/// The client's deadline: `grpc-timeout`, at most eight digits and a unit.
 pub(super) fn deadline(headers: &HeaderMap) -> Option<Duration> {
     let raw = text(headers, "grpc-timeout")?;
     let (digits, unit) = raw.split_at_checked(raw.len().checked_sub(1)?)?;
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hub_whose_name_is_no_text_is_not_taken_for_none() {
+    fn a_hub_name_that_is_not_text_is_an_error() {
         let named = |value: &[u8]| {
             let value = HeaderValue::from_bytes(value).unwrap();
             HeaderMap::from_iter([(http::HeaderName::from_static("taskhub"), value)])

@@ -1,6 +1,6 @@
 //! Takes completions that are too large to be read, so that what they are about fails by name.
 
-use super::announced::{Announced, Gathered, HEADER};
+use super::body::{BufferedBody, HEADER, PeekedBody};
 use super::skim::{Malformed, Skimmer, number, text};
 use crate::emulator::engine::command::{Command, WorkKind};
 use crate::emulator::engine::limit::STORE;
@@ -11,13 +11,13 @@ use tonic::Status;
 
 /// A call that ends a work item, and which fields of its message name that item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Completion {
+pub(super) enum CompletionCall {
     Turn,
     Activity,
     Batch,
 }
 
-impl Completion {
+impl CompletionCall {
     pub(super) fn at(path: &str) -> Option<Self> {
         match path.strip_prefix("/TaskHubSidecarService/")? {
             "CompleteOrchestratorTask" => Some(Self::Turn),
@@ -71,10 +71,10 @@ pub(super) fn refusal(bytes: usize, limit: usize) -> Status {
 /// Reads a completion of any length for what it is about, in bounded memory. One that is malformed is read as far as it
 /// makes sense: a completion is refused only for its token.
 pub(super) async fn skim<B>(
-    completion: Completion,
-    mut body: Announced<B>,
+    completion: CompletionCall,
+    mut body: PeekedBody<B>,
     limit: usize,
-) -> Result<(Oversized, Gathered<Infallible>), Status>
+) -> Result<(Oversized, BufferedBody<Infallible>), Status>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -103,7 +103,7 @@ where
     }
     let (small, end) = skimmer.end();
     let malformed = malformed.or(end.err());
-    Ok((Oversized { bytes, limit, malformed }, Gathered::of(&small)))
+    Ok((Oversized { bytes, limit, malformed }, BufferedBody::of(&small)))
 }
 
 #[cfg(test)]
@@ -121,11 +121,11 @@ mod tests {
             ..Default::default()
         };
         let message = [named.encode_to_vec(), rest.to_vec()].concat();
-        let mut sent: Gathered<Infallible> = Gathered::of(&message);
+        let mut sent: BufferedBody<Infallible> = BufferedBody::of(&message);
         sent.cut(HEADER + message.len() - cut);
-        let body = Announced::read(sent).await;
-        let (oversized, small) = skim(Completion::Activity, body, 10).await.unwrap();
-        let mut small = Announced::read(small).await;
+        let body = PeekedBody::read(sent).await;
+        let (oversized, small) = skim(CompletionCall::Activity, body, 10).await.unwrap();
+        let mut small = PeekedBody::read(small).await;
         let small = small.next().await.unwrap().unwrap();
         let command = oversized.fails(WorkKind::Activity, String::new(), String::new(), 0);
         let Command::FailWork { why, .. } = command else { panic!("{command:?}") };

@@ -1,4 +1,4 @@
-//! Reads requests into commands; what is not valid stops here.
+//! Parses requests into commands, and refuses invalid ones.
 
 use super::Service;
 use super::metadata::Sdk;
@@ -7,12 +7,12 @@ use crate::emulator::engine::limit::{self, Limit};
 use crate::model::{InstanceId, Statuses, Timestamp};
 use crate::wire::{self, purge_instances_request::Request as Target};
 
-/// How many instances are on a page where the client does not say, and how many at the most.
+/// How many instances are on a page by default, and at most.
 const PAGE: usize = 100;
 const MOST_ON_A_PAGE: usize = 1_000;
 /// How many ids one batch may name (protocol/instances.md#purge).
 const MOST_IN_A_BATCH: usize = 500;
-/// How many instances a filter purge visits before others are served again.
+/// How many instances a filter purge visits before the hub serves other calls.
 pub(super) const PURGE_SLICE: usize = 1_000;
 
 type Parsed = Result<Command, Refusal>;
@@ -29,18 +29,18 @@ fn moment(wire: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     wire.as_ref().map(Timestamp::from_wire)
 }
 
-/// Some SDKs send "" for "the first page".
+/// The cursor of a page. Some SDKs send "" for the first page.
 fn cursor(token: Option<String>) -> Option<String> {
     token.filter(|token| !token.is_empty())
 }
 
 impl Service {
-    /// Holds a payload to the limit, if there is one.
+    /// Refuses a payload above the limit.
     fn payload(&self, what: &str, payload: Option<&String>) -> Result<(), Refusal> {
         Limit(self.max_payload).why_not(what, payload).map_or(Ok(()), |wrong| Err(invalid(wrong)))
     }
 
-    /// Holds the reason of a suspension, a resumption or a rewind to the limit.
+    /// Refuses a reason of a suspension, a resumption or a rewind above the limit.
     pub(super) fn reason(&self, reason: Option<&String>) -> Result<(), Refusal> {
         self.payload("reason", reason)
     }
@@ -90,7 +90,7 @@ impl Service {
     }
 }
 
-/// Turns what is wrong into a refusal.
+/// The refusal for a name or tags above a limit.
 fn bounded(wrong: Option<String>) -> Result<(), Refusal> {
     wrong.map_or(Ok(()), |wrong| Err(invalid(wrong)))
 }
@@ -145,15 +145,15 @@ pub(super) fn query_entities(request: wire::QueryEntitiesRequest) -> Command {
     })
 }
 
-/// What a purge is about; and for a filter, how long it may take.
+/// The target of a purge, and for a filter its timeout.
 pub(super) fn purge(
     request: wire::PurgeInstancesRequest,
 ) -> Result<(PurgeTarget, Option<std::time::Duration>), Refusal> {
     match request.request {
-        None => Err(invalid("the purge names nothing: give an instance id, a batch or a filter")),
+        None => Err(invalid("the purge has no target: give an instance id, a batch or a filter")),
         Some(Target::InstanceId(id)) => {
             let id = InstanceId::unchecked(id);
-            // Who says that an orchestration is meant does not mean the entity of that id (protocol/instances.md#purge).
+            // A purge of an orchestration leaves an entity with that id alone (protocol/instances.md#purge).
             let mistaken = request.is_orchestration && id.is_entity();
             Ok((if mistaken { PurgeTarget::Batch(Vec::new()) } else { PurgeTarget::One(id) }, None))
         }

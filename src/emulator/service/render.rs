@@ -1,4 +1,4 @@
-//! Renders what a hub says as the protocol's responses.
+//! Renders a hub's replies as the protocol's responses.
 
 use crate::emulator::engine::command::{Refusal, Reply};
 use crate::wire;
@@ -7,15 +7,15 @@ use tonic::{Response, Status};
 
 type Rendered<T> = Result<Response<T>, Status>;
 
-/// The one mistake of ours that a caller may be told.
-pub(super) const UNEXPECTED: &str = "the emulator answered something that was not asked; please report this";
+/// The message of the one internal error that a client can see.
+pub(super) const UNEXPECTED: &str = "the emulator's hub sent a reply of the wrong kind; please report this";
 
-/// A reply that does not belong to the command: a mistake of ours, which the caller can only report.
+/// The status for a reply that does not belong to the command. It is a bug of the emulator.
 pub(super) fn unexpected() -> Status {
     Status::internal(UNEXPECTED)
 }
 
-/// Renders a reply that says nothing.
+/// Renders a reply without content.
 pub(super) fn done<T>(reply: Result<Reply, Refusal>, response: T) -> Rendered<T> {
     let Reply::Done = reply? else { return Err(unexpected()) };
     Ok(Response::new(response))

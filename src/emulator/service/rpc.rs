@@ -1,4 +1,4 @@
-//! Answers every RPC: parse, ask, render.
+//! Every RPC: parse the request, ask the hub, render the reply.
 
 use super::metadata::Sdk;
 use super::oversized::Oversized;
@@ -10,7 +10,7 @@ use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarService};
 use std::time::Duration;
 use tonic::{Request, Response, Status};
 
-type Answered<T> = Result<Response<T>, Status>;
+type RpcResult<T> = Result<Response<T>, Status>;
 
 impl Service {
     pub(super) fn hub<T>(&self, request: &Request<T>) -> Result<Handle, Status> {
@@ -26,15 +26,15 @@ impl Service {
         Ok(hub.ask(parse(request.into_inner())?).await)
     }
 
-    /// Takes what a worker's item came to.
+    /// Completes a work item.
     async fn complete<T>(
         &self,
         request: Request<T>,
         parse: impl FnOnce(T) -> Command,
-    ) -> Answered<wire::CompleteTaskResponse> {
+    ) -> RpcResult<wire::CompleteTaskResponse> {
         let sdk = metadata::sdk(request.metadata().as_ref());
-        match self.ask(request, sure(parse)).await? {
-            // Java's worker opens a second stream for any refusal and never reads the first one again (R79).
+        match self.ask(request, infallible(parse)).await? {
+            // After any refusal Java's worker opens a second stream and never reads the first one again (R79).
             Err(Refusal::NoSuchWorkItem { .. }) if sdk == Sdk::Java => {
                 Ok(Response::new(wire::CompleteTaskResponse {}))
             }
@@ -42,14 +42,14 @@ impl Service {
         }
     }
 
-    /// Purges by filter in slices, so that others are served in between and a time-out is kept.
+    /// Purges by filter in slices, so that the hub serves other calls in between and the client's timeout holds.
     async fn purge_filtered(
         &self,
         hub: &Handle,
         target: PurgeTarget,
         recursive: bool,
         deadline: Option<Timestamp>,
-    ) -> Answered<wire::PurgeInstancesResponse> {
+    ) -> RpcResult<wire::PurgeInstancesResponse> {
         let mut total = 0;
         loop {
             let command = Command::Purge { target: target.clone(), recursive };
@@ -67,19 +67,19 @@ impl Service {
     }
 }
 
-/// Whether a completion was too large to be read.
+/// The mark of a completion above the message limit.
 fn oversized<T>(request: &Request<T>) -> Option<Oversized> {
     request.extensions().get().copied()
 }
 
-/// Parses where nothing can be wrong.
-fn sure<T>(parse: impl FnOnce(T) -> Command) -> impl FnOnce(T) -> Result<Command, Refusal> {
+/// A parser that cannot fail.
+fn infallible<T>(parse: impl FnOnce(T) -> Command) -> impl FnOnce(T) -> Result<Command, Refusal> {
     |request| Ok(parse(request))
 }
 
 #[tonic::async_trait]
 impl TaskHubSidecarService for Service {
-    async fn hello(&self, request: Request<()>) -> Answered<()> {
+    async fn hello(&self, request: Request<()>) -> RpcResult<()> {
         self.hub(&request)?;
         Ok(Response::new(()))
     }
@@ -87,7 +87,7 @@ impl TaskHubSidecarService for Service {
     async fn start_instance(
         &self,
         request: Request<wire::CreateInstanceRequest>,
-    ) -> Answered<wire::CreateInstanceResponse> {
+    ) -> RpcResult<wire::CreateInstanceResponse> {
         let reply = self.ask(request, |request| self.parse_start(request)).await?;
         Ok(Response::new(wire::CreateInstanceResponse { instance_id: render::started(reply)? }))
     }
@@ -95,14 +95,14 @@ impl TaskHubSidecarService for Service {
     async fn get_instance(
         &self,
         request: Request<wire::GetInstanceRequest>,
-    ) -> Answered<wire::GetInstanceResponse> {
+    ) -> RpcResult<wire::GetInstanceResponse> {
         self.read(request, parse::get, render::state).await
     }
 
     async fn rewind_instance(
         &self,
         request: Request<wire::RewindInstanceRequest>,
-    ) -> Answered<wire::RewindInstanceResponse> {
+    ) -> RpcResult<wire::RewindInstanceResponse> {
         let parse = |request: wire::RewindInstanceRequest| {
             self.reason(request.reason.as_ref())?;
             Ok(Command::Rewind { id: InstanceId::unchecked(request.instance_id), reason: request.reason })
@@ -113,7 +113,7 @@ impl TaskHubSidecarService for Service {
     async fn restart_instance(
         &self,
         request: Request<wire::RestartInstanceRequest>,
-    ) -> Answered<wire::RestartInstanceResponse> {
+    ) -> RpcResult<wire::RestartInstanceResponse> {
         let parse = |request: wire::RestartInstanceRequest| {
             self.capacity.check()?;
             let id = InstanceId::unchecked(request.instance_id);
@@ -126,21 +126,21 @@ impl TaskHubSidecarService for Service {
     async fn wait_for_instance_start(
         &self,
         request: Request<wire::GetInstanceRequest>,
-    ) -> Answered<wire::GetInstanceResponse> {
+    ) -> RpcResult<wire::GetInstanceResponse> {
         self.wait(request, Until::Started).await
     }
 
     async fn wait_for_instance_completion(
         &self,
         request: Request<wire::GetInstanceRequest>,
-    ) -> Answered<wire::GetInstanceResponse> {
+    ) -> RpcResult<wire::GetInstanceResponse> {
         self.wait(request, Until::Ended).await
     }
 
     async fn raise_event(
         &self,
         request: Request<wire::RaiseEventRequest>,
-    ) -> Answered<wire::RaiseEventResponse> {
+    ) -> RpcResult<wire::RaiseEventResponse> {
         let reply = self.ask(request, |request| self.parse_raise(request)).await?;
         render::done(reply, wire::RaiseEventResponse {})
     }
@@ -148,7 +148,7 @@ impl TaskHubSidecarService for Service {
     async fn terminate_instance(
         &self,
         request: Request<wire::TerminateRequest>,
-    ) -> Answered<wire::TerminateResponse> {
+    ) -> RpcResult<wire::TerminateResponse> {
         let reply = self.ask(request, |request| self.parse_terminate(request)).await?;
         render::done(reply, wire::TerminateResponse {})
     }
@@ -156,7 +156,7 @@ impl TaskHubSidecarService for Service {
     async fn suspend_instance(
         &self,
         request: Request<wire::SuspendRequest>,
-    ) -> Answered<wire::SuspendResponse> {
+    ) -> RpcResult<wire::SuspendResponse> {
         let parse = |request: wire::SuspendRequest| {
             self.reason(request.reason.as_ref())?;
             Ok(Command::Suspend { id: InstanceId::unchecked(request.instance_id), reason: request.reason })
@@ -164,7 +164,10 @@ impl TaskHubSidecarService for Service {
         render::done(self.ask(request, parse).await?, wire::SuspendResponse {})
     }
 
-    async fn resume_instance(&self, request: Request<wire::ResumeRequest>) -> Answered<wire::ResumeResponse> {
+    async fn resume_instance(
+        &self,
+        request: Request<wire::ResumeRequest>,
+    ) -> RpcResult<wire::ResumeResponse> {
         let parse = |request: wire::ResumeRequest| {
             self.reason(request.reason.as_ref())?;
             Ok(Command::Resume { id: InstanceId::unchecked(request.instance_id), reason: request.reason })
@@ -175,22 +178,22 @@ impl TaskHubSidecarService for Service {
     async fn query_instances(
         &self,
         request: Request<wire::QueryInstancesRequest>,
-    ) -> Answered<wire::QueryInstancesResponse> {
+    ) -> RpcResult<wire::QueryInstancesResponse> {
         self.read(request, parse::query, render::states).await
     }
 
     async fn list_instance_ids(
         &self,
         request: Request<wire::ListInstanceIdsRequest>,
-    ) -> Answered<wire::ListInstanceIdsResponse> {
+    ) -> RpcResult<wire::ListInstanceIdsResponse> {
         let sdk = metadata::sdk(request.metadata().as_ref());
-        render::ids(self.ask(request, sure(|request| parse::list_ids(request, sdk))).await?)
+        render::ids(self.ask(request, infallible(|request| parse::list_ids(request, sdk))).await?)
     }
 
     async fn purge_instances(
         &self,
         request: Request<wire::PurgeInstancesRequest>,
-    ) -> Answered<wire::PurgeInstancesResponse> {
+    ) -> RpcResult<wire::PurgeInstancesResponse> {
         let hub = self.hub(&request)?;
         let request = request.into_inner();
         let recursive = request.recursive;
@@ -204,15 +207,15 @@ impl TaskHubSidecarService for Service {
     async fn get_work_items(
         &self,
         _: Request<wire::GetWorkItemsRequest>,
-    ) -> Answered<Self::GetWorkItemsStream> {
-        // `Front` serves this stream before a request gets here.
+    ) -> RpcResult<Self::GetWorkItemsStream> {
+        // `GrpcRouter` serves this stream before a request gets here.
         Err(render::unexpected())
     }
 
     async fn complete_activity_task(
         &self,
         request: Request<wire::ActivityResponse>,
-    ) -> Answered<wire::CompleteTaskResponse> {
+    ) -> RpcResult<wire::CompleteTaskResponse> {
         let oversized = oversized(&request);
         let parse = |answer: wire::ActivityResponse| match oversized {
             None => Command::CompleteActivity(Box::new(answer)),
@@ -227,7 +230,7 @@ impl TaskHubSidecarService for Service {
     async fn complete_orchestrator_task(
         &self,
         request: Request<wire::OrchestratorResponse>,
-    ) -> Answered<wire::CompleteTaskResponse> {
+    ) -> RpcResult<wire::CompleteTaskResponse> {
         let oversized = oversized(&request);
         let parse = |answer: wire::OrchestratorResponse| match oversized {
             None => Command::CompleteTurn(Box::new(answer)),
@@ -241,7 +244,7 @@ impl TaskHubSidecarService for Service {
     async fn complete_entity_task(
         &self,
         request: Request<wire::EntityBatchResult>,
-    ) -> Answered<wire::CompleteTaskResponse> {
+    ) -> RpcResult<wire::CompleteTaskResponse> {
         let oversized = oversized(&request);
         let parse = |answer: wire::EntityBatchResult| match oversized {
             None => Command::CompleteBatch(Box::new(answer)),
@@ -255,15 +258,15 @@ impl TaskHubSidecarService for Service {
     async fn stream_instance_history(
         &self,
         _: Request<wire::StreamInstanceHistoryRequest>,
-    ) -> Answered<Self::StreamInstanceHistoryStream> {
-        // `Front` serves this stream before a request gets here.
+    ) -> RpcResult<Self::StreamInstanceHistoryStream> {
+        // `GrpcRouter` serves this stream before a request gets here.
         Err(render::unexpected())
     }
 
     async fn create_task_hub(
         &self,
         request: Request<wire::CreateTaskHubRequest>,
-    ) -> Answered<wire::CreateTaskHubResponse> {
+    ) -> RpcResult<wire::CreateTaskHubResponse> {
         let replace = request.get_ref().recreate_if_exists;
         self.hubs.create(metadata::hub(request.metadata().as_ref())?, replace).await?;
         Ok(Response::new(wire::CreateTaskHubResponse {}))
@@ -272,7 +275,7 @@ impl TaskHubSidecarService for Service {
     async fn delete_task_hub(
         &self,
         request: Request<wire::DeleteTaskHubRequest>,
-    ) -> Answered<wire::DeleteTaskHubResponse> {
+    ) -> RpcResult<wire::DeleteTaskHubResponse> {
         self.hubs.delete(metadata::hub(request.metadata().as_ref())?).await?;
         Ok(Response::new(wire::DeleteTaskHubResponse {}))
     }
@@ -280,7 +283,7 @@ impl TaskHubSidecarService for Service {
     async fn signal_entity(
         &self,
         request: Request<wire::SignalEntityRequest>,
-    ) -> Answered<wire::SignalEntityResponse> {
+    ) -> RpcResult<wire::SignalEntityResponse> {
         let reply = self.ask(request, |request| self.parse_signal(request)).await?;
         render::done(reply, wire::SignalEntityResponse {})
     }
@@ -288,7 +291,7 @@ impl TaskHubSidecarService for Service {
     async fn get_entity(
         &self,
         request: Request<wire::GetEntityRequest>,
-    ) -> Answered<wire::GetEntityResponse> {
+    ) -> RpcResult<wire::GetEntityResponse> {
         let parse = |request: wire::GetEntityRequest| Command::GetEntity {
             id: InstanceId::unchecked(request.instance_id),
             state: request.include_state,
@@ -299,15 +302,16 @@ impl TaskHubSidecarService for Service {
     async fn query_entities(
         &self,
         request: Request<wire::QueryEntitiesRequest>,
-    ) -> Answered<wire::QueryEntitiesResponse> {
+    ) -> RpcResult<wire::QueryEntitiesResponse> {
         self.read(request, parse::query_entities, render::entities).await
     }
 
-    /// The scheduler cleans up by itself, and so do we: there is never anything to count (protocol/entities.md#cleaning).
+    /// The emulator removes empty entities by itself, as the service does: the counts are always zero
+    /// (protocol/entities.md#cleaning).
     async fn clean_entity_storage(
         &self,
         request: Request<wire::CleanEntityStorageRequest>,
-    ) -> Answered<wire::CleanEntityStorageResponse> {
+    ) -> RpcResult<wire::CleanEntityStorageResponse> {
         self.hub(&request)?;
         Ok(Response::new(wire::CleanEntityStorageResponse::default()))
     }
@@ -315,40 +319,40 @@ impl TaskHubSidecarService for Service {
     async fn abandon_task_activity_work_item(
         &self,
         request: Request<wire::AbandonActivityTaskRequest>,
-    ) -> Answered<wire::AbandonActivityTaskResponse> {
+    ) -> RpcResult<wire::AbandonActivityTaskResponse> {
         let parse = |request: wire::AbandonActivityTaskRequest| Command::Abandon {
             kind: WorkKind::Activity,
             token: request.completion_token,
         };
-        render::done(self.ask(request, sure(parse)).await?, wire::AbandonActivityTaskResponse {})
+        render::done(self.ask(request, infallible(parse)).await?, wire::AbandonActivityTaskResponse {})
     }
 
     async fn abandon_task_orchestrator_work_item(
         &self,
         request: Request<wire::AbandonOrchestrationTaskRequest>,
-    ) -> Answered<wire::AbandonOrchestrationTaskResponse> {
+    ) -> RpcResult<wire::AbandonOrchestrationTaskResponse> {
         let parse = |request: wire::AbandonOrchestrationTaskRequest| Command::Abandon {
             kind: WorkKind::Turn,
             token: request.completion_token,
         };
-        render::done(self.ask(request, sure(parse)).await?, wire::AbandonOrchestrationTaskResponse {})
+        render::done(self.ask(request, infallible(parse)).await?, wire::AbandonOrchestrationTaskResponse {})
     }
 
     async fn abandon_task_entity_work_item(
         &self,
         request: Request<wire::AbandonEntityTaskRequest>,
-    ) -> Answered<wire::AbandonEntityTaskResponse> {
+    ) -> RpcResult<wire::AbandonEntityTaskResponse> {
         let parse = |request: wire::AbandonEntityTaskRequest| Command::Abandon {
             kind: WorkKind::Batch,
             token: request.completion_token,
         };
-        render::done(self.ask(request, sure(parse)).await?, wire::AbandonEntityTaskResponse {})
+        render::done(self.ask(request, infallible(parse)).await?, wire::AbandonEntityTaskResponse {})
     }
 
     async fn skip_graceful_orchestration_terminations(
         &self,
         request: Request<wire::SkipGracefulOrchestrationTerminationsRequest>,
-    ) -> Answered<wire::SkipGracefulOrchestrationTerminationsResponse> {
+    ) -> RpcResult<wire::SkipGracefulOrchestrationTerminationsResponse> {
         self.hub(&request)?;
         // As the official emulator answers it (protocol/instances.md#skipping-terminations).
         Err(Status::unimplemented(

@@ -1,4 +1,4 @@
-//! Serves the stream of work items.
+//! The stream of work items.
 
 use super::metadata::Sdk;
 use super::{Service, metadata};
@@ -15,12 +15,12 @@ use std::task::{Context, Poll};
 use tonic::Status;
 
 /// A stream of encoded work items.
-pub(super) struct WorkItems {
+pub(super) struct WorkItemStream {
     items: Items,
     ended: bool,
 }
 
-impl Stream for WorkItems {
+impl Stream for WorkItemStream {
     type Item = Result<Bytes, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -31,7 +31,7 @@ impl Stream for WorkItems {
             Poll::Ready(Ok(item)) => Poll::Ready(Some(Ok(item))),
             Poll::Ready(Err(end)) => {
                 self.ended = true;
-                // Never CANCELLED: some workers take that as "stop for good" (protocol/transport.md#streams).
+                // Never CANCELLED, after which some workers never connect again (protocol/transport.md#streams).
                 Poll::Ready(Some(Err(end.into())))
             }
             Poll::Pending => Poll::Pending,
@@ -40,17 +40,18 @@ impl Stream for WorkItems {
 }
 
 impl Service {
-    /// `GetWorkItems`: the stream stands, and its headers are out, before any work is.
+    /// `GetWorkItems`. The response headers are sent at once, before there is any work.
     pub(super) fn work_items(
         &self,
         headers: &HeaderMap,
         request: wire::GetWorkItemsRequest,
         notice: Arc<CloseNotice>,
-    ) -> Result<WorkItems, Status> {
+    ) -> Result<WorkItemStream, Status> {
         let hub = self.hub_of(headers)?;
         let sdk = metadata::sdk(headers);
-        // Zero and less mean that no limit is given (protocol/transport.md#limits-of-a-worker): the hub has one of its own for those. To Python's worker zero turns or activities are
-        // none, and it never gives a limit for entities; Go's published worker answers no entity item at all (R93, R94).
+        // Zero and less mean that no limit is stated (protocol/transport.md#limits-of-a-worker), and the hub's own limit
+        // holds. Python's worker means none by zero turns or activities, and never states a limit for entities. Go's
+        // published worker never answers an entity item (R93, R94).
         let limit = |given: i32, zero: Option<usize>| usize::try_from(given).ok().filter(|l| *l > 0).or(zero);
         let named = Some(request.worker_instance_id.clone()).filter(|name| !name.is_empty());
         let none_of = |is: Sdk| (sdk == is).then_some(0);
@@ -72,6 +73,6 @@ impl Service {
                     && filters.entities.is_empty())
             }),
         };
-        Ok(WorkItems { items: hub.open_over(offer, Some(notice))?, ended: false })
+        Ok(WorkItemStream { items: hub.open_over(offer, Some(notice))?, ended: false })
     }
 }

@@ -10,12 +10,12 @@ use prost_types::field_descriptor_proto::Type;
 use prost_types::value::Kind;
 use serde_json::Value;
 
-/// How deep messages may lie in each other; what decodes them refuses deeper ones too.
-const DEEPEST: usize = 90;
+/// How deep messages may be nested. prost's decoder has a similar limit.
+const MAX_DEPTH: usize = 90;
 
-/// A message, encoded. Unknown fields are passed over: newer schedulers may write them.
+/// A message, encoded. Unknown fields are ignored: newer schedulers may write them.
 pub(super) fn message(schema: &Schema, name: &str, value: &Value) -> Result<Vec<u8>, NotHistory> {
-    nested(schema, name, value, DEEPEST)
+    nested(schema, name, value, MAX_DEPTH)
 }
 
 fn nested(schema: &Schema, name: &str, value: &Value, depth: usize) -> Result<Vec<u8>, NotHistory> {
@@ -24,9 +24,9 @@ fn nested(schema: &Schema, name: &str, value: &Value, depth: usize) -> Result<Ve
         ".google.protobuf.Timestamp" => return time(value).map(|time| time.encode_to_vec()),
         ".google.protobuf.Duration" => {
             let duration = value.as_str().and_then(|text| text.parse::<prost_types::Duration>().ok());
-            return duration.map(|it| it.encode_to_vec()).ok_or_else(|| not(value, "a duration"));
+            return duration.map(|it| it.encode_to_vec()).ok_or_else(|| expected(value, "a duration"));
         }
-        ".google.protobuf.Value" => return Ok(free(value, depth)?.encode_to_vec()),
+        ".google.protobuf.Value" => return Ok(struct_value(value, depth)?.encode_to_vec()),
         _ => {}
     }
     let fields = schema.fields(name);
@@ -37,17 +37,17 @@ fn nested(schema: &Schema, name: &str, value: &Value, depth: usize) -> Result<Ve
         }
         return Ok(bytes);
     }
-    let Value::Object(object) = value else { return Err(not(value, "an object")) };
+    let Value::Object(object) = value else { return Err(expected(value, "an object")) };
     for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
         let Some(field) = fields.iter().find(|field| field.json_name() == key || field.name() == key) else {
             continue;
         };
-        one(schema, field, value, depth, &mut bytes).map_err(|error| error.inside(key))?;
+        put_field(schema, field, value, depth, &mut bytes).map_err(|error| error.inside(key))?;
     }
     Ok(bytes)
 }
 
-fn one(
+fn put_field(
     schema: &Schema,
     field: &FieldDescriptorProto,
     value: &Value,
@@ -55,14 +55,14 @@ fn one(
     bytes: &mut Vec<u8>,
 ) -> Result<(), NotHistory> {
     if schema.is_map(field) {
-        let Value::Object(map) = value else { return Err(not(value, "an object")) };
+        let Value::Object(map) = value else { return Err(expected(value, "an object")) };
         for (key, value) in map {
             let entry = serde_json::json!({ "key": key, "value": value });
             put(schema, field, &entry, depth, bytes).map_err(|error| error.inside(key))?;
         }
         Ok(())
     } else if is_list(field) {
-        let Value::Array(list) = value else { return Err(not(value, "an array")) };
+        let Value::Array(list) = value else { return Err(expected(value, "an array")) };
         list.iter().try_for_each(|value| put(schema, field, value, depth, bytes))
     } else {
         put(schema, field, value, depth, bytes)
@@ -84,26 +84,26 @@ fn put(
         Ok(())
     };
     let content = match field.r#type() {
-        Type::Bool => return varint(value.as_bool().ok_or_else(|| not(value, "true or false"))?.into()),
+        Type::Bool => return varint(value.as_bool().ok_or_else(|| expected(value, "true or false"))?.into()),
         Type::Enum => {
             let named = value.as_str().and_then(|name| schema.number_of(field.type_name(), name));
             let found = named.map(i64::from).or_else(|| value.as_i64());
-            return varint(found.ok_or_else(|| not(value, "a name of the enum"))? as u64);
+            return varint(found.ok_or_else(|| expected(value, "a name of the enum"))? as u64);
         }
         Type::Int32 | Type::Int64 | Type::Uint32 | Type::Uint64 => {
-            return varint(whole(value).ok_or_else(|| not(value, "a whole number"))? as u64);
+            return varint(whole(value).ok_or_else(|| expected(value, "a whole number"))? as u64);
         }
         Type::Double => {
-            let real = value.as_f64().ok_or_else(|| not(value, "a number"))?;
+            let real = value.as_f64().ok_or_else(|| expected(value, "a number"))?;
             encode_key(number, WireType::SixtyFourBit, bytes);
             bytes.extend_from_slice(&real.to_le_bytes());
             return Ok(());
         }
-        Type::String => value.as_str().ok_or_else(|| not(value, "a text"))?.as_bytes().to_vec(),
+        Type::String => value.as_str().ok_or_else(|| expected(value, "a text"))?.as_bytes().to_vec(),
         Type::Bytes => {
-            let text = value.as_str().ok_or_else(|| not(value, "a text"))?;
+            let text = value.as_str().ok_or_else(|| expected(value, "a text"))?;
             let read = base64::engine::general_purpose::STANDARD.decode(text);
-            read.map_err(|_| not(value, "base64"))?
+            read.map_err(|_| expected(value, "base64"))?
         }
         Type::Message => nested(schema, field.type_name(), value, depth)?,
         Type::Float
@@ -127,10 +127,10 @@ fn whole(value: &Value) -> Option<i64> {
 }
 
 fn time(value: &Value) -> Result<prost_types::Timestamp, NotHistory> {
-    value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| not(value, "a time in RFC 3339"))
+    value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| expected(value, "a time in RFC 3339"))
 }
 
-fn free(value: &Value, depth: usize) -> Result<prost_types::Value, NotHistory> {
+fn struct_value(value: &Value, depth: usize) -> Result<prost_types::Value, NotHistory> {
     let depth = depth.checked_sub(1).ok_or_else(|| NotHistory::because("it is nested too deep"))?;
     let kind = match value {
         Value::Null => Kind::NullValue(0),
@@ -138,11 +138,11 @@ fn free(value: &Value, depth: usize) -> Result<prost_types::Value, NotHistory> {
         Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
         Value::String(text) => Kind::StringValue(text.clone()),
         Value::Array(list) => {
-            let values = list.iter().map(|value| free(value, depth)).collect::<Result<_, _>>()?;
+            let values = list.iter().map(|value| struct_value(value, depth)).collect::<Result<_, _>>()?;
             Kind::ListValue(prost_types::ListValue { values })
         }
         Value::Object(object) => {
-            let field = |(key, value): (&String, &Value)| Ok((key.clone(), free(value, depth)?));
+            let field = |(key, value): (&String, &Value)| Ok((key.clone(), struct_value(value, depth)?));
             let fields = object.iter().map(field).collect::<Result<_, NotHistory>>()?;
             Kind::StructValue(prost_types::Struct { fields })
         }
@@ -150,6 +150,6 @@ fn free(value: &Value, depth: usize) -> Result<prost_types::Value, NotHistory> {
     Ok(prost_types::Value { kind: Some(kind) })
 }
 
-fn not(value: &Value, what: &str) -> NotHistory {
+fn expected(value: &Value, what: &str) -> NotHistory {
     NotHistory::because(format!("{} is not {what}", crate::report::short(&value.to_string(), 60)))
 }

@@ -1,4 +1,4 @@
-//! Knows the protocol's messages by what the protocol says of itself.
+//! The protocol's messages, by its descriptors.
 
 use prost::Message;
 use prost_types::field_descriptor_proto::Label;
@@ -15,12 +15,12 @@ pub(super) struct Schema {
     enums: BTreeMap<String, EnumDescriptorProto>,
 }
 
-/// What the build has written down of `proto/`.
+/// The descriptors that the build has made of `proto/`.
 pub(super) fn schema() -> &'static Schema {
     static SCHEMA: OnceLock<Schema> = OnceLock::new();
     SCHEMA.get_or_init(|| {
         let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/protocol.bin"));
-        // The build has encoded it; an empty one would be seen by the first test.
+        // The build has encoded them, and every test of this module needs them.
         let files = FileDescriptorSet::decode(&bytes[..]).unwrap_or_default();
         let mut schema = Schema::default();
         for file in files.file {

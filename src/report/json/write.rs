@@ -12,26 +12,26 @@ use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
 /// One field as it is on the wire.
-enum Raw<'a> {
+enum RawField<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
-/// A message as JSON. What does not read as its descriptor says is left out.
+/// A message as JSON. A field that does not match its descriptor is left out.
 pub(super) fn message(schema: &Schema, name: &str, mut bytes: &[u8]) -> Value {
     match name {
         ".google.protobuf.Timestamp" => return time(bytes),
         ".google.protobuf.Duration" => return duration(bytes),
         ".google.protobuf.Value" => {
-            return prost_types::Value::decode(bytes).map_or(Value::Null, free);
+            return prost_types::Value::decode(bytes).map_or(Value::Null, struct_value);
         }
         _ => {}
     }
     let fields = schema.fields(name);
     let wrapped = name.starts_with(".google.protobuf.") && name.ends_with("Value");
     let mut object = Map::new();
-    for field in fields.iter().filter(|field| wrapped || says_something_at_zero(field)) {
-        object.insert(field.json_name().to_owned(), scalar(schema, field, &Raw::Number(0)));
+    for field in fields.iter().filter(|field| wrapped || is_written_at_zero(field)) {
+        object.insert(field.json_name().to_owned(), scalar(schema, field, &RawField::Number(0)));
     }
     while let Some((number, raw)) = next(&mut bytes) {
         let Some(field) = fields.iter().find(|field| field.number().unsigned_abs() == number) else {
@@ -39,7 +39,7 @@ pub(super) fn message(schema: &Schema, name: &str, mut bytes: &[u8]) -> Value {
         };
         let key = field.json_name().to_owned();
         if schema.is_map(field) {
-            let Raw::Bytes(entry) = raw else { continue };
+            let RawField::Bytes(entry) = raw else { continue };
             let Value::Object(mut entry) = message(schema, field.type_name(), entry) else { continue };
             let map = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
             let name = entry.get("key").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -60,25 +60,25 @@ pub(super) fn message(schema: &Schema, name: &str, mut bytes: &[u8]) -> Value {
     if wrapped { object.remove("value").unwrap_or_default() } else { Value::Object(object) }
 }
 
-/// Whether a field's zero is worth writing: ids and statuses are.
-fn says_something_at_zero(field: &FieldDescriptorProto) -> bool {
+/// Whether a field is written although it is zero: 0 is an id and a status.
+fn is_written_at_zero(field: &FieldDescriptorProto) -> bool {
     matches!(field.r#type(), Type::Int32 | Type::Enum) && !is_list(field) && field.oneof_index.is_none()
 }
 
-fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Raw<'a>)> {
+fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u32, RawField<'a>)> {
     if bytes.is_empty() {
         return None;
     }
     let (number, kind) = decode_key(bytes).ok()?;
     let raw = match kind {
-        WireType::Varint => Raw::Number(decode_varint(bytes).ok()?),
-        WireType::SixtyFourBit => Raw::Number(bytes.try_get_u64_le().ok()?),
-        WireType::ThirtyTwoBit => Raw::Number(bytes.try_get_u32_le().ok()?.into()),
+        WireType::Varint => RawField::Number(decode_varint(bytes).ok()?),
+        WireType::SixtyFourBit => RawField::Number(bytes.try_get_u64_le().ok()?),
+        WireType::ThirtyTwoBit => RawField::Number(bytes.try_get_u32_le().ok()?.into()),
         WireType::LengthDelimited => {
             let length = usize::try_from(decode_varint(bytes).ok()?).ok()?;
             let (taken, rest) = bytes.split_at_checked(length)?;
             *bytes = rest;
-            Raw::Bytes(taken)
+            RawField::Bytes(taken)
         }
         WireType::StartGroup | WireType::EndGroup => return None,
     };
@@ -87,30 +87,32 @@ fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Raw<'a>)> {
 
 #[expect(clippy::cast_possible_truncation, reason = "a varint holds a 32-bit number in its lower half")]
 #[expect(clippy::cast_possible_wrap, reason = "negative numbers travel as their two's complement")]
-fn scalar(schema: &Schema, field: &FieldDescriptorProto, raw: &Raw<'_>) -> Value {
+fn scalar(schema: &Schema, field: &FieldDescriptorProto, raw: &RawField<'_>) -> Value {
     match (field.r#type(), raw) {
-        (Type::Message, Raw::Bytes(bytes)) => message(schema, field.type_name(), bytes),
-        (Type::String, Raw::Bytes(bytes)) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
-        (Type::Bytes, Raw::Bytes(bytes)) => {
+        (Type::Message, RawField::Bytes(bytes)) => message(schema, field.type_name(), bytes),
+        (Type::String, RawField::Bytes(bytes)) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
+        (Type::Bytes, RawField::Bytes(bytes)) => {
             Value::String(base64::engine::general_purpose::STANDARD.encode(bytes))
         }
-        (Type::String | Type::Bytes, Raw::Number(_)) => Value::String(String::new()),
-        (Type::Bool, Raw::Number(number)) => Value::Bool(*number != 0),
-        (Type::Enum, Raw::Number(number)) => {
+        (Type::String | Type::Bytes, RawField::Number(_)) => Value::String(String::new()),
+        (Type::Bool, RawField::Number(number)) => Value::Bool(*number != 0),
+        (Type::Enum, RawField::Number(number)) => {
             let number = *number as i32;
             schema.name_of(field.type_name(), number).map_or_else(|| number.into(), Value::from)
         }
-        (Type::Double, Raw::Number(bits)) => real(f64::from_bits(*bits)),
-        (Type::Float, Raw::Number(bits)) => real(f64::from(f32::from_bits(*bits as u32))),
-        (Type::Int64 | Type::Sfixed64, Raw::Number(number)) => Value::String((*number as i64).to_string()),
-        (Type::Uint64 | Type::Fixed64, Raw::Number(number)) => Value::String(number.to_string()),
-        (Type::Uint32 | Type::Fixed32, Raw::Number(number)) => (*number as u32).into(),
-        (Type::Sint32 | Type::Sint64, Raw::Number(number)) => {
+        (Type::Double, RawField::Number(bits)) => real(f64::from_bits(*bits)),
+        (Type::Float, RawField::Number(bits)) => real(f64::from(f32::from_bits(*bits as u32))),
+        (Type::Int64 | Type::Sfixed64, RawField::Number(number)) => {
+            Value::String((*number as i64).to_string())
+        }
+        (Type::Uint64 | Type::Fixed64, RawField::Number(number)) => Value::String(number.to_string()),
+        (Type::Uint32 | Type::Fixed32, RawField::Number(number)) => (*number as u32).into(),
+        (Type::Sint32 | Type::Sint64, RawField::Number(number)) => {
             let value = ((*number >> 1) as i64) ^ -((*number & 1) as i64);
             value.into()
         }
-        (_, Raw::Number(number)) => (*number as i32).into(),
-        (_, Raw::Bytes(_)) => Value::Null,
+        (_, RawField::Number(number)) => (*number as i32).into(),
+        (_, RawField::Bytes(_)) => Value::Null,
     }
 }
 
@@ -130,20 +132,20 @@ fn duration(bytes: &[u8]) -> Value {
     Value::String(wire.to_string())
 }
 
-fn free(value: prost_types::Value) -> Value {
+fn struct_value(value: prost_types::Value) -> Value {
     match value.kind {
         None | Some(Kind::NullValue(_)) => Value::Null,
         Some(Kind::BoolValue(value)) => Value::Bool(value),
         Some(Kind::NumberValue(value)) => real(value),
         Some(Kind::StringValue(value)) => Value::String(value),
-        Some(Kind::ListValue(list)) => list.values.into_iter().map(free).collect(),
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(struct_value).collect(),
         Some(Kind::StructValue(object)) => {
-            object.fields.into_iter().map(|(key, value)| (key, free(value))).collect()
+            object.fields.into_iter().map(|(key, value)| (key, struct_value(value))).collect()
         }
     }
 }
 
-/// A number; JSON has no infinities, which are written as text.
+/// A number. JSON has no infinities and no NaN: they are written as text.
 fn real(value: f64) -> Value {
     Number::from_f64(value).map_or_else(|| Value::String(value.to_string()), Value::Number)
 }

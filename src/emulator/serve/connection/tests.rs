@@ -1,10 +1,10 @@
-//! Holds a connection to its times, with a client that says nothing and with one that works.
+//! Tests the timeouts of a connection, with a client that sends nothing and with one that makes calls.
 // HTTP/2 is spoken with the client that comes with the SDK.
 #![cfg(feature = "sdk")]
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::emulator::serve::connections::{Admission, Connections};
+use crate::emulator::serve::connections::{AdmitResult, Connections};
 use crate::model::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,7 +36,7 @@ async fn connected(service: Answers) -> (TcpStream, Arc<ManualClock>, JoinHandle
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let Admission::Room(connection) = Connections::at_most(1).admit() else { panic!("there is room") };
+    let AdmitResult::Admitted(connection) = Connections::at_most(1).admit() else { panic!("there is room") };
     let served = tokio::spawn(serve(stream, connection, None, service, None, clock.clone()));
     sleeping(&clock, &served).await;
     (client, clock, served)
@@ -62,11 +62,11 @@ fn request() -> Request<Empty> {
 }
 
 #[tokio::test]
-async fn who_says_nothing_loses_the_connection_after_twenty_seconds() {
-    for said in [&b""[..], b"PRI * HTTP/2.0\r\n"] {
+async fn a_client_that_sends_nothing_loses_the_connection_after_twenty_seconds() {
+    for sent in [&b""[..], b"PRI * HTTP/2.0\r\n"] {
         let (mut client, clock, served) = connected(Answers(true)).await;
-        client.write_all(said).await.unwrap();
-        clock.advance(OPENING.saturating_sub(Duration::from_micros(1)));
+        client.write_all(sent).await.unwrap();
+        clock.advance(HANDSHAKE_TIMEOUT.saturating_sub(Duration::from_micros(1)));
         assert_eq!(clock.sleepers(), 1);
         clock.advance(Duration::from_micros(1));
         let mut rest = Vec::new();
@@ -77,21 +77,21 @@ async fn who_says_nothing_loses_the_connection_after_twenty_seconds() {
 }
 
 #[tokio::test]
-async fn who_has_begun_to_speak_keeps_the_connection_for_an_hour_without_a_call_and_then_is_told() {
+async fn a_client_without_a_call_keeps_its_connection_for_an_hour_and_then_gets_a_goaway() {
     let (client, clock, served) = connected(Answers(true)).await;
     let (mut sender, driven) = http2(client).await;
     sender.send_request(request()).await.unwrap();
-    clock.advance(OPENING);
+    clock.advance(HANDSHAKE_TIMEOUT);
     for _ in 0..3 {
         sleeping(&clock, &served).await;
-        clock.advance(PATIENCE.idle.saturating_sub(Duration::from_micros(1)));
+        clock.advance(TIMEOUTS.idle.saturating_sub(Duration::from_micros(1)));
         sender.send_request(request()).await.unwrap();
         clock.advance(Duration::from_micros(1));
     }
     sleeping(&clock, &served).await;
     assert!(!served.is_finished(), "a call in an hour is enough");
-    clock.advance(PATIENCE.idle);
-    // The client hears that the connection ends, and ends it too: no call fails on the way.
+    clock.advance(TIMEOUTS.idle);
+    // The client gets a GOAWAY and closes its end: no call fails on the way.
     driven.await.unwrap();
     served.await.unwrap();
 }
@@ -105,13 +105,13 @@ async fn a_call_that_takes_days_keeps_its_connection() {
     while clock.sleepers() == 1 && !served.is_finished() && !call.is_finished() {
         tokio::task::yield_now().await;
         clock.advance(Duration::from_millis(1));
-        if clock.now() > Timestamp::EPOCH.plus(OPENING) {
+        if clock.now() > Timestamp::EPOCH.plus(HANDSHAKE_TIMEOUT) {
             break;
         }
     }
     for _ in 0..72 {
         sleeping(&clock, &served).await;
-        clock.advance(PATIENCE.idle);
+        clock.advance(TIMEOUTS.idle);
     }
     sleeping(&clock, &served).await;
     assert!(!served.is_finished() && !call.is_finished());

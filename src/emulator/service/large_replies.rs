@@ -1,6 +1,6 @@
-//! Answers what can be long: states, lists and histories, each within what clients may have unread.
+//! Replies that can be large: states, lists and histories, each within the budget for unread replies.
 
-use super::admission::{Reserved, SMALL};
+use super::admission::{ReplyReservation, SMALL};
 use super::{Service, metadata, render};
 use crate::emulator::dispatch::Handle;
 use crate::emulator::engine::command::{Command, HistoryPage, Refusal, Reply, Until};
@@ -15,18 +15,18 @@ use std::pin::Pin;
 use std::time::Duration;
 use tonic::{Request, Response, Status};
 
-/// How long a client that waits for an instance that does not exist is left to wait before it hears so: it may be a child
-/// that its parent is about to start (the .NET suite waits for one).
-const UNBORN: Duration = Duration::from_secs(1);
+/// How long a call waits for an instance that does not exist before it is refused: the instance may be a child that its
+/// parent is about to start (the .NET suite waits for one).
+const MISSING_INSTANCE_WAIT: Duration = Duration::from_secs(1);
 
-/// How many bytes a chunk of history has before the next one begins.
+/// From how many bytes on a chunk of history is full.
 const CHUNK: usize = 1 << 20;
 
-/// The chunks of a history, each read from the hub when the one before it was taken.
-pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+/// The chunks of a history. Each is read from the hub when the one before it was sent.
+pub(super) type HistoryChunks = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
 impl Service {
-    /// Asks, and renders the reply once there is room for it on its way to the client.
+    /// Asks the hub, and renders the reply once the budget has room for it.
     pub(super) async fn read<T, M>(
         &self,
         request: Request<T>,
@@ -35,16 +35,16 @@ impl Service {
     ) -> Result<Response<M>, Status> {
         let hub = self.hub(&request)?;
         let command = parse(request.into_inner());
-        let (reply, reserved) = self.fitting(|| hub.ask(command.clone())).await?;
-        Ok(carrying(render(Ok(reply))?, reserved))
+        let (reply, reserved) = self.within_budget(|| hub.ask(command.clone())).await?;
+        Ok(with_reservation(render(Ok(reply))?, reserved))
     }
 
-    /// Asks for a reply until there is room for it: while it waits for room it is not kept, only its size.
-    async fn fitting<F>(&self, ask: impl Fn() -> F) -> Result<(Reply, Option<Reserved>), Status>
+    /// Asks until there is room for the reply. While the call waits for room only the reply's size is kept.
+    async fn within_budget<F>(&self, ask: impl Fn() -> F) -> Result<(Reply, Option<ReplyReservation>), Status>
     where
         F: Future<Output = Result<Reply, Refusal>>,
     {
-        let mut room: Option<(usize, Reserved)> = None;
+        let mut room: Option<(usize, ReplyReservation)> = None;
         loop {
             let reply = ask().await?;
             let bytes = reply.bytes();
@@ -54,47 +54,48 @@ impl Service {
             if let Some((_, reserved)) = room.take().filter(|(enough_for, _)| *enough_for >= bytes) {
                 return Ok((reply, Some(reserved)));
             }
-            if let Some(reserved) = self.admission.try_reserve(bytes) {
+            if let Some(reserved) = self.budget.try_reserve(bytes) {
                 return Ok((reply, Some(reserved)));
             }
             drop(reply);
-            room = Some((bytes, self.admission.reserve(bytes, &*self.clock).await?));
+            room = Some((bytes, self.budget.reserve(bytes, &*self.clock).await?));
         }
     }
 
-    /// Waits for an instance, no longer than the client does: it gets `DEADLINE_EXCEEDED` from us, and no half answer.
+    /// Waits for an instance up to the client's deadline. The client then gets `DEADLINE_EXCEEDED` from the emulator, and
+    /// not a cancelled stream.
     pub(super) async fn wait(
         &self,
         request: Request<wire::GetInstanceRequest>,
         until: Until,
     ) -> Result<Response<wire::GetInstanceResponse>, Status> {
         let hub = self.hub(&request)?;
-        let _waiting = self.admission.wait()?;
+        let _permit = self.budget.wait()?;
         let deadline = metadata::deadline(request.metadata().as_ref());
         let wire::GetInstanceRequest { instance_id, get_inputs_and_outputs } = request.into_inner();
         let id = InstanceId::unchecked(instance_id);
         let wait = async || hub.wait(id.clone(), until, get_inputs_and_outputs).await.map(Reply::State);
-        let waiting = self.fitting(async || match wait().await {
+        let reply = self.within_budget(async || match wait().await {
             Err(Refusal::NoSuchInstance { .. }) => {
-                self.clock.sleep_until(self.clock.now().plus(UNBORN)).await;
+                self.clock.sleep_until(self.clock.now().plus(MISSING_INSTANCE_WAIT)).await;
                 wait().await
             }
             found => found,
         });
         let (reply, reserved) = match deadline {
-            None => waiting.await?,
+            None => reply.await?,
             Some(after) => {
                 let passed = self.clock.sleep_until(self.clock.now().plus(after));
                 tokio::select! {
                     biased;
-                    state = waiting => state?,
+                    reply = reply => reply?,
                     () = passed => return Err(Status::deadline_exceeded(
-                        "the instance is not there yet; wait longer, or ask again",
+                        "the deadline passed before the instance was there; set a later one, or ask again",
                     )),
                 }
             }
         };
-        Ok(carrying(render::state(Ok(reply))?, reserved))
+        Ok(with_reservation(render::state(Ok(reply))?, reserved))
     }
 
     /// `StreamInstanceHistory`, in chunks.
@@ -102,7 +103,7 @@ impl Service {
         &self,
         headers: &HeaderMap,
         request: wire::StreamInstanceHistoryRequest,
-    ) -> Result<Response<Chunks>, Status> {
+    ) -> Result<Response<HistoryChunks>, Status> {
         let hub = self.hub_of(headers)?;
         let first = HistoryPage {
             id: InstanceId::unchecked(request.instance_id),
@@ -112,7 +113,7 @@ impl Service {
             bytes: CHUNK,
         };
         let command = Command::HistoryPage(first);
-        let (reply, reserved) = self.fitting(|| hub.ask(command.clone())).await?;
+        let (reply, reserved) = self.within_budget(|| hub.ask(command.clone())).await?;
         let Reply::HistoryPage { events, next } = reply else { return Err(render::unexpected()) };
         let first = (!events.is_empty()).then(|| Ok(chunk(&events)));
         let rest = stream::unfold((hub, next), async |(hub, next)| {
@@ -122,8 +123,8 @@ impl Service {
             };
             Some((chunk, (hub, next)))
         });
-        let chunks: Chunks = Box::pin(futures_util::StreamExt::chain(stream::iter(first), rest));
-        Ok(carrying(Response::new(chunks), reserved))
+        let chunks: HistoryChunks = Box::pin(futures_util::StreamExt::chain(stream::iter(first), rest));
+        Ok(with_reservation(Response::new(chunks), reserved))
     }
 }
 
@@ -133,8 +134,8 @@ async fn next_chunk(hub: &Handle, page: HistoryPage) -> Result<(Bytes, Option<Hi
     Ok((chunk(&events), next))
 }
 
-/// A response that keeps what is reserved for it until it is written.
-fn carrying<T>(mut response: Response<T>, reserved: Option<Reserved>) -> Response<T> {
+/// A response that holds its reservation until it is written.
+fn with_reservation<T>(mut response: Response<T>, reserved: Option<ReplyReservation>) -> Response<T> {
     if let Some(reserved) = reserved {
         response.extensions_mut().insert(reserved);
     }

@@ -1,12 +1,12 @@
-//! Stands before the service: holds messages to their limit, serves the two streams, and tells HTTP/1.1 clients where they
-//! are.
+//! Routes the requests of the gRPC port: checks the length of a message before the service decodes it, serves the two
+//! streams and the health service, and answers HTTP/1.1 clients with a hint.
 
-use super::announced::Announced;
-use super::encoded::Encoded;
-use super::oversized::{self, Completion};
-use super::reading::Chunks;
-use super::streams::WorkItems;
-use super::{Service, elsewhere, status};
+use super::body::PeekedBody;
+use super::encoded::RawReplyCodec;
+use super::large_replies::HistoryChunks;
+use super::oversized::{self, CompletionCall};
+use super::streams::WorkItemStream;
+use super::{Service, offload, status};
 use crate::emulator::dispatch::CloseNotice;
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarServiceServer};
 use bytes::Bytes;
@@ -17,69 +17,58 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::server::{Grpc, ServerStreamingService};
-use tonic::{Request as Asked, Response as Answer, Status};
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
 use tower_service::Service as _;
 
 const WORK_ITEMS: &str = "/TaskHubSidecarService/GetWorkItems";
 const HISTORY: &str = "/TaskHubSidecarService/StreamInstanceHistory";
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
-/// What answers calls.
+/// Handles the calls of one connection.
 #[derive(Clone)]
-struct Calls {
+struct CallHandler {
     service: Service,
     generated: TaskHubSidecarServiceServer<Service>,
     max_message: usize,
-    /// Whether the client closes the connection in good order.
+    /// Whether the client closes the connection gracefully.
     notice: Arc<CloseNotice>,
 }
 
-/// What a connection talks to.
+/// The service of the gRPC port.
 #[derive(Clone)]
-pub(in crate::emulator) struct Front<H> {
-    calls: Calls,
-    health: H,
-    /// Said to HTTP/1.1 clients: where health is.
+pub(in crate::emulator) struct GrpcRouter {
+    calls: CallHandler,
+    health: HealthServer<HealthService>,
+    /// The text for HTTP/1.1 clients: where the health endpoint is.
     hint: Arc<str>,
 }
 
-impl<H> Front<H>
-where
-    H: tower_service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    H::Future: Send,
-{
-    pub(in crate::emulator) fn new(service: Service, health: H, max_message: usize, hint: &str) -> Self {
+impl GrpcRouter {
+    pub(in crate::emulator) async fn new(service: Service, max_message: usize, hint: &str) -> Self {
+        let reporter = HealthReporter::new();
+        reporter.set_serving::<TaskHubSidecarServiceServer<Service>>().await;
+        let health = HealthServer::new(HealthService::from_health_reporter(reporter));
         let generated = generated(service.clone(), max_message);
-        let calls = Calls { service, generated, max_message, notice: Arc::default() };
+        let calls = CallHandler { service, generated, max_message, notice: Arc::default() };
         Self { calls, health, hint: hint.into() }
     }
-}
 
-impl<H: Clone> Front<H> {
-    /// The same for one more connection, with bounds of its own. `notice` keeps how its client closes it.
-    pub(in crate::emulator) fn over(&self, notice: Arc<CloseNotice>) -> Self {
-        let admission = self.calls.service.admission.of_connection();
-        let service = Service { admission, ..self.calls.service.clone() };
+    /// The same for another connection, with a budget of its own. `notice` keeps how its client closes it.
+    pub(in crate::emulator) fn for_connection(&self, notice: Arc<CloseNotice>) -> Self {
+        let budget = self.calls.service.budget.for_connection();
+        let service = Service { budget, ..self.calls.service.clone() };
         let max_message = self.calls.max_message;
-        let calls =
-            Calls { generated: generated(service.clone(), max_message), service, max_message, notice };
+        let generated = generated(service.clone(), max_message);
+        let calls = CallHandler { service, generated, max_message, notice };
         Self { calls, ..self.clone() }
     }
 }
 
-impl<H> hyper::service::Service<Request<Incoming>> for Front<H>
-where
-    H: tower_service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    H::Future: Send,
-{
+impl hyper::service::Service<Request<Incoming>> for GrpcRouter {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -93,19 +82,19 @@ where
             let mut health = self.health.clone();
             return Box::pin(async move { health.call(request).await });
         }
-        let front = self.calls.clone();
-        Box::pin(async move { Ok(front.answer(request).await) })
+        let calls = self.calls.clone();
+        Box::pin(async move { Ok(calls.answer(request).await) })
     }
 }
 
-impl Calls {
-    /// Answers a call, once it is known how long its message is.
+impl CallHandler {
+    /// Reads the length of the message, then handles the call by it.
     async fn answer(self, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let body = Announced::read(body).await;
+        let body = PeekedBody::read(body).await;
         let length = body.length().unwrap_or_default();
         if length > self.max_message {
-            return match Completion::at(parts.uri.path()) {
+            return match CompletionCall::at(parts.uri.path()) {
                 Some(completion) => match oversized::skim(completion, body, self.max_message).await {
                     Ok((oversized, small)) => {
                         let mut request = Request::from_parts(parts, small);
@@ -117,20 +106,20 @@ impl Calls {
                 None => oversized::refusal(length, self.max_message).into_http(),
             };
         }
-        if length <= elsewhere::LARGE && body.is_whole() {
+        if length <= offload::LARGE && body.is_whole() {
             return self.call(Request::from_parts(parts, body)).await;
         }
-        // Completions are counted by the work items that are out, and refused for their tokens alone.
-        let _receiving = match Completion::at(parts.uri.path()) {
+        // A completion needs no permit: the work items that are out bound their number, and a completion must not be refused.
+        let _permit = match CompletionCall::at(parts.uri.path()) {
             Some(_) => None,
-            None => match self.service.admission.receive(length) {
-                Ok(receiving) => Some(receiving),
+            None => match self.service.budget.receive(length) {
+                Ok(permit) => Some(permit),
                 Err(status) => return status.into_http(),
             },
         };
-        let request = Request::from_parts(parts, body.gather().await);
-        if length > elsewhere::LARGE {
-            elsewhere::begin(move || self.call(request)).await
+        let request = Request::from_parts(parts, body.buffer().await);
+        if length > offload::LARGE {
+            offload::run(move || self.call(request)).await
         } else {
             self.call(request).await
         }
@@ -161,8 +150,9 @@ impl Calls {
         }
     }
 
-    fn grpc<T: prost::Message + Default + Send + 'static>(&self) -> Grpc<Encoded<T>> {
-        Grpc::new(Encoded::default()).apply_max_message_size_config(Some(self.max_message), Some(usize::MAX))
+    fn grpc<T: prost::Message + Default + Send + 'static>(&self) -> Grpc<RawReplyCodec<T>> {
+        Grpc::new(RawReplyCodec::default())
+            .apply_max_message_size_config(Some(self.max_message), Some(usize::MAX))
     }
 }
 
@@ -172,7 +162,7 @@ fn generated(service: Service, max_message: usize) -> TaskHubSidecarServiceServe
         .max_encoding_message_size(usize::MAX)
 }
 
-/// What a browser or `curl` gets: scripts use any answer on this port as "it is up".
+/// The response to HTTP/1.1, as of a browser or `curl`. Scripts take any response on this port as a sign of health.
 fn not_grpc(hint: &str) -> Response<Body> {
     let text = format!("This port of a taskhub emulator speaks gRPC over HTTP/2 without TLS. {hint}\n");
     let mut response = Response::new(Body::new(text));
@@ -187,12 +177,14 @@ struct ServeWorkItems(Service, Arc<CloseNotice>);
 
 impl ServerStreamingService<wire::GetWorkItemsRequest> for ServeWorkItems {
     type Response = Bytes;
-    type ResponseStream = WorkItems;
-    type Future = std::future::Ready<Result<Answer<WorkItems>, Status>>;
+    type ResponseStream = WorkItemStream;
+    type Future = std::future::Ready<Result<tonic::Response<WorkItemStream>, Status>>;
 
-    fn call(&mut self, request: Asked<wire::GetWorkItemsRequest>) -> Self::Future {
+    fn call(&mut self, request: tonic::Request<wire::GetWorkItemsRequest>) -> Self::Future {
         let (metadata, _, message) = request.into_parts();
-        std::future::ready(self.0.work_items(metadata.as_ref(), message, self.1.clone()).map(Answer::new))
+        std::future::ready(
+            self.0.work_items(metadata.as_ref(), message, self.1.clone()).map(tonic::Response::new),
+        )
     }
 }
 
@@ -201,10 +193,10 @@ struct ServeHistory(Service);
 
 impl ServerStreamingService<wire::StreamInstanceHistoryRequest> for ServeHistory {
     type Response = Bytes;
-    type ResponseStream = Chunks;
-    type Future = Pin<Box<dyn Future<Output = Result<Answer<Chunks>, Status>> + Send>>;
+    type ResponseStream = HistoryChunks;
+    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<HistoryChunks>, Status>> + Send>>;
 
-    fn call(&mut self, request: Asked<wire::StreamInstanceHistoryRequest>) -> Self::Future {
+    fn call(&mut self, request: tonic::Request<wire::StreamInstanceHistoryRequest>) -> Self::Future {
         let service = self.0.clone();
         let (metadata, _, message) = request.into_parts();
         Box::pin(async move { service.history(metadata.as_ref(), message).await })

@@ -1,4 +1,4 @@
-//! Reads how long a message says it is, before anything of it is gathered.
+//! Request bodies: one whose message length is read first, and one that is in memory.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -7,24 +7,25 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What stands before a message: whether it is compressed, and its length.
+/// The bytes before a gRPC message: whether it is compressed, and its length.
 pub(super) const HEADER: usize = 5;
 
-/// The body of a request whose beginning has been looked at.
+/// A request body of which the first bytes have been read.
 #[derive(Debug)]
-pub(super) struct Announced<B: Body> {
+pub(super) struct PeekedBody<B: Body> {
+    /// The bytes read, until they are given on.
     ahead: Option<Result<Bytes, B::Error>>,
     rest: B,
     length: Option<usize>,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Announced<B> {
+impl<B: Body<Data = Bytes> + Unpin> PeekedBody<B> {
     /// Waits for the first bytes of a request.
     pub(super) async fn read(mut rest: B) -> Self {
         let mut begun = Bytes::new();
         while begun.len() < HEADER {
             match next(&mut rest).await {
-                // Nearly always all of it comes at once, and nothing is copied.
+                // Nearly always the whole message is in the first frame, which is kept without a copy.
                 Some(Ok(data)) if begun.is_empty() => begun = data,
                 Some(Ok(data)) => {
                     let mut joined = BytesMut::from(begun);
@@ -36,14 +37,14 @@ impl<B: Body<Data = Bytes> + Unpin> Announced<B> {
             }
         }
         let length = match *begun {
-            // One that is compressed is refused further on, whatever its length.
+            // A compressed message is refused later, whatever its length.
             [0, a, b, c, d, ..] => usize::try_from(u32::from_be_bytes([a, b, c, d])).ok(),
             _ => None,
         };
         Self { ahead: (!begun.is_empty()).then_some(Ok(begun)), rest, length }
     }
 
-    /// How many bytes the first message has, if it says so.
+    /// The length of the message, if its header is complete and it is not compressed.
     pub(super) fn length(&self) -> Option<usize> {
         self.length
     }
@@ -56,7 +57,7 @@ impl<B: Body<Data = Bytes> + Unpin> Announced<B> {
         }
     }
 
-    /// Whether the message is here as a whole, as far as it says how long it is.
+    /// Whether the whole message has arrived, as far as its length is known.
     pub(super) fn is_whole(&self) -> bool {
         let here = match &self.ahead {
             Some(Ok(begun)) => begun.len(),
@@ -65,8 +66,8 @@ impl<B: Body<Data = Bytes> + Unpin> Announced<B> {
         self.length.is_none_or(|length| here >= HEADER + length)
     }
 
-    /// Waits for the end of the request, and keeps its message.
-    pub(super) async fn gather(mut self) -> Gathered<B::Error> {
+    /// Reads to the end of the request, and keeps its message.
+    pub(super) async fn buffer(mut self) -> BufferedBody<B::Error> {
         let mut parts = VecDeque::new();
         let mut left = self.length.map_or(usize::MAX, |length| HEADER + length);
         while let Some(part) = self.next().await {
@@ -84,11 +85,11 @@ impl<B: Body<Data = Bytes> + Unpin> Announced<B> {
                 }
             }
         }
-        Gathered(parts)
+        BufferedBody(parts)
     }
 }
 
-/// The next bytes of a body; what a request says after its message is of no meaning.
+/// The next bytes of a body. Trailers are skipped: a gRPC request has none that mean anything.
 async fn next<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Result<Bytes, B::Error>> {
     loop {
         match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await? {
@@ -104,7 +105,7 @@ async fn next<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Result<Byte
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Announced<B>
+impl<B: Body<Data = Bytes> + Unpin> Body for PeekedBody<B>
 where
     B::Error: Unpin,
 {
@@ -126,12 +127,12 @@ where
     }
 }
 
-/// A request that is all there.
+/// A request body in memory.
 #[derive(Debug)]
-pub(super) struct Gathered<E>(VecDeque<Result<Bytes, E>>);
+pub(super) struct BufferedBody<E>(VecDeque<Result<Bytes, E>>);
 
-impl<E> Gathered<E> {
-    /// A request of one message.
+impl<E> BufferedBody<E> {
+    /// The body of one message.
     pub(super) fn of(message: &[u8]) -> Self {
         let mut framed = BytesMut::with_capacity(HEADER + message.len());
         framed.extend_from_slice(&[0]);
@@ -142,7 +143,7 @@ impl<E> Gathered<E> {
 }
 
 #[cfg(test)]
-impl<E> Gathered<E> {
+impl<E> BufferedBody<E> {
     /// Leaves away what comes after that many bytes.
     pub(super) fn cut(&mut self, length: usize) {
         for part in self.0.iter_mut().flatten() {
@@ -151,7 +152,7 @@ impl<E> Gathered<E> {
     }
 }
 
-impl<E: Unpin> Body for Gathered<E> {
+impl<E: Unpin> Body for BufferedBody<E> {
     type Data = Bytes;
     type Error = E;
 
