@@ -28,7 +28,7 @@ pub use hub::Opening;
 pub use hubs::MissingHub;
 pub(super) use hubs::{HubError, Hubs, Naming, NewHub};
 pub use items::Items;
-pub(super) use limiter::Limiter;
+pub(super) use limiter::WarningLimiter;
 
 use crate::busy_wait::BusyWait;
 use crate::clock::Clock;

@@ -203,9 +203,7 @@ impl Engine {
             Command::Query(query) => decider.query(&query),
             Command::ListIds(list) => decider.list_ids(&list),
             Command::Purge { target, recursive } => decider.purge(target, recursive, now),
-            Command::History { id, execution, in_flight: _ } => {
-                Ok(decider.read_history(&id, execution.as_deref()))
-            }
+            Command::History { id, execution } => Ok(decider.read_history(&id, execution.as_deref())),
             Command::HistoryPage(page) => decider.read_history_page(page),
             Command::SignalEntity { id, operation, input, request_id, at } => {
                 Ok(decider.signal_entity(&id, operation, input, request_id, at, now))

@@ -1,7 +1,8 @@
 //! The settings of an emulator, with their defaults.
 
+use super::dispatch::MissingHub;
 use super::engine::LeaseTimes;
-use super::service::{ClientLimits, MissingHub};
+use super::service::ClientLimits;
 use super::store::{Forgetful, Store};
 use crate::clock::{Clock, WallClock};
 use crate::model::HubName;

@@ -343,7 +343,7 @@ impl<'a> Drive<'a> {
     }
 
     fn history(&mut self, id: &InstanceId) -> Result<Vec<wire::HistoryEvent>, RunError> {
-        let command = Command::History { id: id.clone(), execution: None, in_flight: false };
+        let command = Command::History { id: id.clone(), execution: None };
         let Reply::History(events) = self.ask(command)? else { return Ok(Vec::new()) };
         Ok(events.into_iter().filter_map(|event| wire::HistoryEvent::decode(event).ok()).collect())
     }

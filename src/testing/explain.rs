@@ -16,7 +16,7 @@ pub async fn explain(emulator: &Emulator, hub: &str, id: &str) -> String {
         Ok(Reply::Stats(stats)) => Some(stats),
         Ok(_) | Err(_) => None,
     };
-    let read = Command::History { id: InstanceId::unchecked(id), execution: None, in_flight: false };
+    let read = Command::History { id: InstanceId::unchecked(id), execution: None };
     let history: Vec<HistoryEvent> = match hub.ask(read).await {
         Ok(Reply::History(events)) => {
             events.into_iter().filter_map(|event| HistoryEvent::decode(event).ok()).collect()

@@ -75,8 +75,8 @@ impl World {
         }
     }
 
-    pub(crate) fn history(&mut self, id: &InstanceId, in_flight: bool) -> Vec<HistoryEvent> {
-        match self.quietly(Command::History { id: id.clone(), execution: None, in_flight }) {
+    pub(crate) fn history(&mut self, id: &InstanceId) -> Vec<HistoryEvent> {
+        match self.quietly(Command::History { id: id.clone(), execution: None }) {
             Reply::History(events) => {
                 events.into_iter().map(|event| HistoryEvent::decode(event).expect("an event")).collect()
             }
@@ -114,7 +114,7 @@ impl World {
             Some(_) => self.book.seen.remove(&id),
             None => None,
         };
-        let history = self.history(&id, false);
+        let history = self.history(&id);
         let now = life(&state);
         let mut known = 0;
         match before {
@@ -188,7 +188,7 @@ impl World {
         let states = self.states();
         let ids: Vec<InstanceId> =
             states.iter().map(|state| InstanceId::unchecked(state.instance_id.as_str())).collect();
-        let histories = ids.iter().map(|id| self.history(id, false)).collect();
+        let histories = ids.iter().map(|id| self.history(id)).collect();
         let Stats { instances, entities, .. } = self.stats();
         let counts = (instances, entities);
         self.check_pages(&states);

@@ -43,7 +43,7 @@ impl World {
             assert!(other.lost, "two turns at a time: {other:?}");
             self.spend(Command::CompleteTurn(Box::new(empty(&other))));
         }
-        let past = self.history(&id, true);
+        let past = self.history(&id);
         let kept = turn.properties.get("taskhub.past").map(|value| match &value.kind {
             Some(prost_types::value::Kind::NumberValue(number)) => number.to_string(),
             other => panic!("{other:?}"),

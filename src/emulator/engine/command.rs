@@ -117,8 +117,6 @@ pub enum Command {
         id: InstanceId,
         /// Which execution; `None` for the current one.
         execution: Option<String>,
-        /// Whether the past of the turn in flight is meant (`forWorkItemProcessing`).
-        in_flight: bool,
     },
     /// Read a part of an instance's history. Answered with [`Reply::HistoryPage`].
     HistoryPage(HistoryPage),

@@ -2,7 +2,7 @@
 
 use super::connections::{AdmitResult, Connection, Connections};
 use crate::clock::{Clock as _, WallClock};
-use crate::emulator::dispatch::Limiter;
+use crate::emulator::dispatch::WarningLimiter;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(super) async fn accept(
             return;
         }
     };
-    let (mut pause, mut warnings) = (FIRST_PAUSE, Limiter::default());
+    let (mut pause, mut warnings) = (FIRST_PAUSE, WarningLimiter::default());
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

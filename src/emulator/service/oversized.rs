@@ -1,4 +1,4 @@
-//! Takes completions that are too large to be read, so that what they are about fails by name.
+//! Accepts completions above the message limit, so that their work item fails with an error that names the limit.
 
 use super::body::{BufferedBody, HEADER, PeekedBody};
 use super::skim::{Malformed, Skimmer, number, text};
@@ -9,7 +9,7 @@ use http_body::Body;
 use std::convert::Infallible;
 use tonic::Status;
 
-/// A call that ends a work item, and which fields of its message name that item.
+/// A call that completes a work item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CompletionCall {
     Turn,
@@ -27,6 +27,7 @@ impl CompletionCall {
         }
     }
 
+    /// The fields of its message that name the work item.
     fn fields(self) -> &'static [u64] {
         match self {
             // instanceId and completionToken.
@@ -39,19 +40,19 @@ impl CompletionCall {
     }
 }
 
-/// Says of a request that it is what is left of a larger one.
+/// Marks a request whose message was above the limit: only the fields that name its work item are left.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Oversized {
     bytes: usize,
     limit: usize,
-    /// What is wrong with it besides.
+    /// Why the message is malformed too, if it is.
     malformed: Option<Malformed>,
 }
 
 impl Oversized {
-    /// The command that fails what the completion is of.
+    /// The command that fails the work item.
     pub(super) fn fails(self, kind: WorkKind, token: String, instance: String, task: i32) -> Command {
-        let mut why = format!("the worker's answer is {}", too_long(self.bytes, self.limit));
+        let mut why = format!("the worker's completion is {}", too_long(self.bytes, self.limit));
         if let Some(malformed) = self.malformed {
             why = format!("{why}; besides, {malformed}");
         }
@@ -63,13 +64,13 @@ fn too_long(bytes: usize, limit: usize) -> String {
     format!("a message of {bytes} bytes; at most {limit} are allowed: {STORE}")
 }
 
-/// The answer to a client whose message is too large.
+/// The status for any other message above the limit.
 pub(super) fn refusal(bytes: usize, limit: usize) -> Status {
     Status::resource_exhausted(format!("the request is {}", too_long(bytes, limit)))
 }
 
-/// Reads a completion of any length for what it is about, in bounded memory. One that is malformed is read as far as it
-/// makes sense: a completion is refused only for its token.
+/// Reads the fields that name the work item from a completion of any length, in bounded memory. A malformed one is read up
+/// to the error, because a completion is refused only for its token.
 pub(super) async fn skim<B>(
     completion: CompletionCall,
     mut body: PeekedBody<B>,
@@ -112,7 +113,7 @@ mod tests {
     use crate::wire;
     use prost::Message as _;
 
-    /// What is left of a completion of an activity after which `rest` stands.
+    /// What is left of an activity's completion that is followed by `rest`.
     async fn left_of(rest: &[u8], cut: usize) -> (String, wire::ActivityResponse) {
         let named = wire::ActivityResponse {
             instance_id: "a".into(),

@@ -1,45 +1,45 @@
-//! Reads the small fields of a message that is too large to be read as a whole.
+//! Extracts small fields from a message that is too large to be decoded.
 //!
-//! A completion that is refused comes again for ever, and what it is about is named by its token alone. So a completion of
-//! any length is read as it comes: the fields that name its work are kept, everything else is passed over, and no more
-//! than a few kilobytes are in memory.
+//! SDKs send a refused completion again for ever, and only its fields name its work item. So a completion of any length
+//! is read as it arrives: the fields that name its work item are kept, all others are skipped, and no more than a few
+//! kilobytes are in memory.
 
 use std::collections::BTreeMap;
 
 /// The longest field that is kept, in bytes: tokens and ids are far shorter.
 const LONGEST: u64 = 8 << 10;
 
-/// What is wrong with bytes that are no message of protobuf.
+/// Why bytes are not a protobuf message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is malformed: {0}")]
 pub(super) struct Malformed(pub(super) &'static str);
 
-/// What a field of text begins with.
+/// The key of a text field.
 pub(super) const fn text(field: u64) -> u64 {
     field << 3 | 2
 }
 
-/// What a field that is a number begins with.
+/// The key of a numeric field.
 pub(super) const fn number(field: u64) -> u64 {
     field << 3
 }
 
-/// Where in a message the next byte is.
+/// What the next byte belongs to.
 #[derive(Debug)]
-enum At {
-    /// In the number and type of a field.
+enum SkimState {
+    /// The key of a field: its number and type.
     Key(Varint),
-    /// In the value of a field that is a number.
+    /// The value of a numeric field.
     Number { key: u64, value: Varint },
-    /// In the length of a field.
+    /// The length of a field.
     Length { key: u64, length: Varint },
-    /// In a field that is passed over; so many bytes of it are left.
+    /// A skipped field, of which so many bytes are left.
     Skipped(u64),
-    /// In a field that is kept.
+    /// A field that is kept.
     Kept { key: u64, left: u64, body: Vec<u8> },
 }
 
-/// A number of one to ten bytes that has come in part.
+/// A varint of which some bytes have been read.
 #[derive(Debug, Default, Clone, Copy)]
 struct Varint {
     value: u64,
@@ -47,7 +47,7 @@ struct Varint {
 }
 
 impl Varint {
-    /// Takes a byte; whether it was the last.
+    /// Takes a byte. Returns whether it was the last.
     fn take(&mut self, byte: u8) -> Result<bool, Malformed> {
         if self.bits >= 64 {
             return Err(Malformed("a number has more than ten bytes"));
@@ -62,17 +62,17 @@ impl Varint {
 #[derive(Debug)]
 pub(super) struct Skimmer {
     wanted: &'static [u64],
-    at: At,
-    /// Groups that are open: what is in one is no field of the message.
+    state: SkimState,
+    /// How many groups are open: a field inside of one is not a field of the message.
     depth: u32,
-    /// By number and type, each field as it is encoded: the last of a number is the one that counts.
+    /// The fields kept, encoded, by key. As in any decoder the last occurrence counts.
     kept: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Skimmer {
-    /// Keeps the fields that begin with these numbers and types ([`text`], [`number`]).
+    /// Keeps the fields with these keys ([`text`], [`number`]).
     pub(super) fn new(wanted: &'static [u64]) -> Self {
-        Self { wanted, at: At::Key(Varint::default()), depth: 0, kept: BTreeMap::new() }
+        Self { wanted, state: SkimState::Key(Varint::default()), depth: 0, kept: BTreeMap::new() }
     }
 
     /// Reads the next piece.
@@ -82,16 +82,16 @@ impl Skimmer {
     /// [`Malformed`] where the bytes are no message.
     pub(super) fn read(&mut self, mut piece: &[u8]) -> Result<(), Malformed> {
         while !piece.is_empty() {
-            match &mut self.at {
-                At::Skipped(left) => {
+            match &mut self.state {
+                SkimState::Skipped(left) => {
                     let here = (*left).min(piece.len() as u64);
                     piece = piece.get(usize::try_from(here).unwrap_or(usize::MAX)..).unwrap_or_default();
                     *left -= here;
                     if *left == 0 {
-                        self.at = At::Key(Varint::default());
+                        self.state = SkimState::Key(Varint::default());
                     }
                 }
-                At::Kept { key, left, body } => {
+                SkimState::Kept { key, left, body } => {
                     let here = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
                     let (taken, rest) = piece.split_at(here);
                     body.extend_from_slice(taken);
@@ -102,7 +102,7 @@ impl Skimmer {
                         self.keep(key, &body);
                     }
                 }
-                At::Key(_) | At::Number { .. } | At::Length { .. } => {
+                SkimState::Key(_) | SkimState::Number { .. } | SkimState::Length { .. } => {
                     let (byte, rest) = (piece[0], &piece[1..]);
                     piece = rest;
                     self.step(byte)?;
@@ -112,26 +112,28 @@ impl Skimmer {
         Ok(())
     }
 
-    /// What was kept, as a message of its own, and whether the last piece ended where a message may end.
+    /// The fields kept, as an encoded message, and whether the last piece ended at the end of a field.
     pub(super) fn end(self) -> (Vec<u8>, Result<(), Malformed>) {
-        let end = match self.at {
-            At::Key(Varint { bits: 0, .. }) if self.depth == 0 => Ok(()),
-            At::Key(_) | At::Number { .. } | At::Length { .. } | At::Skipped(_) | At::Kept { .. } => {
-                Err(Malformed("it ends in the middle of a field"))
-            }
+        let end = match self.state {
+            SkimState::Key(Varint { bits: 0, .. }) if self.depth == 0 => Ok(()),
+            SkimState::Key(_)
+            | SkimState::Number { .. }
+            | SkimState::Length { .. }
+            | SkimState::Skipped(_)
+            | SkimState::Kept { .. } => Err(Malformed("it ends in the middle of a field")),
         };
         (self.kept.into_values().flatten().collect(), end)
     }
 
     fn step(&mut self, byte: u8) -> Result<(), Malformed> {
-        match &mut self.at {
-            At::Key(varint) => {
+        match &mut self.state {
+            SkimState::Key(varint) => {
                 if varint.take(byte)? {
                     let key = varint.value;
-                    self.at = self.field(key)?;
+                    self.state = self.field(key)?;
                 }
             }
-            At::Number { key, value } => {
+            SkimState::Number { key, value } => {
                 if value.take(byte)? {
                     let (key, value) = (*key, value.value);
                     if self.is_wanted(key) {
@@ -140,25 +142,25 @@ impl Skimmer {
                         prost::encoding::encode_varint(value, &mut field);
                         self.kept.insert(key, field);
                     }
-                    self.at = At::Key(Varint::default());
+                    self.state = SkimState::Key(Varint::default());
                 }
             }
-            At::Length { key, length } => {
+            SkimState::Length { key, length } => {
                 if length.take(byte)? {
                     let (key, length) = (*key, length.value);
-                    self.at = match length {
+                    self.state = match length {
                         0 => {
                             self.kept.remove(&key);
-                            At::Key(Varint::default())
+                            SkimState::Key(Varint::default())
                         }
                         _ if length <= LONGEST && self.is_wanted(key) => {
-                            At::Kept { key, left: length, body: Vec::new() }
+                            SkimState::Kept { key, left: length, body: Vec::new() }
                         }
-                        _ => At::Skipped(length),
+                        _ => SkimState::Skipped(length),
                     };
                 }
             }
-            At::Skipped(_) | At::Kept { .. } => {}
+            SkimState::Skipped(_) | SkimState::Kept { .. } => {}
         }
         Ok(())
     }
@@ -167,27 +169,27 @@ impl Skimmer {
         self.depth == 0 && self.wanted.contains(&key)
     }
 
-    /// What comes after the number and type of a field.
-    fn field(&mut self, key: u64) -> Result<At, Malformed> {
+    /// What follows the key of a field.
+    fn field(&mut self, key: u64) -> Result<SkimState, Malformed> {
         Ok(match key & 7 {
-            0 => At::Number { key, value: Varint::default() },
-            1 => At::Skipped(8),
-            2 => At::Length { key, length: Varint::default() },
+            0 => SkimState::Number { key, value: Varint::default() },
+            1 => SkimState::Skipped(8),
+            2 => SkimState::Length { key, length: Varint::default() },
             3 => {
                 self.depth += 1;
-                At::Key(Varint::default())
+                SkimState::Key(Varint::default())
             }
             4 => {
                 self.depth = self.depth.checked_sub(1).ok_or(Malformed("a group ends that has not begun"))?;
-                At::Key(Varint::default())
+                SkimState::Key(Varint::default())
             }
-            5 => At::Skipped(4),
+            5 => SkimState::Skipped(4),
             _ => return Err(Malformed("a field is of no known type")),
         })
     }
 
     fn keep(&mut self, key: u64, body: &[u8]) {
-        self.at = At::Key(Varint::default());
+        self.state = SkimState::Key(Varint::default());
         // Bytes that are no text would make the whole of what is kept unreadable.
         if std::str::from_utf8(body).is_err() {
             return;

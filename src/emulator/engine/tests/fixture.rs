@@ -163,7 +163,7 @@ impl Story {
 
     #[track_caller]
     pub(super) fn history(&mut self, instance: &str) -> Vec<wire::HistoryEvent> {
-        let command = Command::History { id: id(instance), execution: None, in_flight: false };
+        let command = Command::History { id: id(instance), execution: None };
         match self.ask(command) {
             Ok(Reply::History(events)) => {
                 events.into_iter().map(|event| wire::HistoryEvent::decode(event).unwrap()).collect()

@@ -45,9 +45,7 @@ fn a_history_in_parts_is_the_history() {
     let mut story = Story::begins();
     story.worker(1);
     with_history(&mut story, "a", 20);
-    let Ok(Reply::History(whole)) =
-        story.ask(Command::History { id: id("a"), execution: None, in_flight: false })
-    else {
+    let Ok(Reply::History(whole)) = story.ask(Command::History { id: id("a"), execution: None }) else {
         panic!("a history was expected")
     };
     for bytes in [1, 100, 1_000, usize::MAX] {
