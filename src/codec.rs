@@ -1,4 +1,4 @@
-//! tonic's codec with small buffers.
+//! A gRPC codec with small buffers.
 //!
 //! Both sides of a call allocate a buffer for its message. tonic's default is 8 KiB, which is slow to allocate; most
 //! messages here have a few hundred bytes (docs/performance.md).
