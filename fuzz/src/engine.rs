@@ -189,11 +189,7 @@ impl Hub {
                     execution_id,
                     for_work_item_processing,
                 } = request;
-                Command::History {
-                    id: id(instance_id),
-                    execution: execution_id,
-                    in_flight: for_work_item_processing,
-                }
+                Command::History { id: id(instance_id), execution: execution_id }
             }
             14..=19 => {
                 let mut answer: wire::OrchestratorResponse = decode(message)?;
