@@ -187,7 +187,7 @@ impl Hub {
                 let wire::StreamInstanceHistoryRequest {
                     instance_id,
                     execution_id,
-                    for_work_item_processing,
+                    for_work_item_processing: _,
                 } = request;
                 Command::History { id: id(instance_id), execution: execution_id }
             }
