@@ -114,8 +114,8 @@ pub struct Engine {
     config: Config,
     /// The state, which only records change, and what decisions about it have left to do.
     decider: Decider,
-    /// What must be stored before the effects are performed.
-    records: Vec<Record>,
+    /// How many of the records that the store has not got yet delivery has followed.
+    followed: usize,
     effects: Vec<Effect>,
     // Delivery's, from here on: gone with the process.
     work: Worklist,
@@ -148,7 +148,7 @@ impl Engine {
             streams: Streams::new(StreamBounds { items: config.unstated_limit, backlog: config.backlog }),
             config,
             decider,
-            records: Vec::new(),
+            followed: 0,
             effects: Vec::new(),
             work: Worklist::default(),
             orphans: BTreeMap::new(),
@@ -235,7 +235,8 @@ impl Engine {
 
     /// What must be stored before the effects are performed.
     pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+        self.followed = 0;
+        self.decider.take_records()
     }
 
     /// What to do once the records are stored.

@@ -47,8 +47,8 @@ pub(crate) struct Decider {
     requests: Requests,
     /// What instances send each other, to be carried.
     outbox: VecDeque<Outgoing>,
-    /// Records that are applied, and that delivery has not followed yet.
-    fresh: Vec<Record>,
+    /// Records that are applied, and that the store has not got yet.
+    records: Vec<Record>,
     /// Entities of which a batch can be run now.
     ready: VecDeque<InstanceId>,
     /// Entities whose batch waited to be handed out and is not wanted any more.
@@ -64,7 +64,7 @@ impl Decider {
             limit: Limit(max_payload),
             requests: Requests::default(),
             outbox: VecDeque::new(),
-            fresh: Vec::new(),
+            records: Vec::new(),
             ready: VecDeque::new(),
             unwanted: VecDeque::new(),
         }
@@ -78,7 +78,7 @@ impl Decider {
     /// Makes a change, and keeps its record.
     fn put(&mut self, record: Record) {
         self.state.apply(&record);
-        self.fresh.push(record);
+        self.records.push(record);
     }
 
     /// Makes changes again that were recorded in another life of the hub.
@@ -90,16 +90,23 @@ impl Decider {
         }
     }
 
-    /// The records that delivery has not followed yet.
-    pub(crate) fn take_fresh(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.fresh)
+    /// Whether delivery has followed everything that was decided, where it has followed so many records.
+    pub(crate) fn is_followed(&self, records: usize) -> bool {
+        self.records.len() == records
+            && self.ready.is_empty()
+            && self.unwanted.is_empty()
+            && !self.state.has_dropped()
     }
 
-    /// Gives the room back that [`Decider::take_fresh`] took, to be used again.
-    pub(crate) fn reuse(&mut self, room: Vec<Record>) {
-        if self.fresh.is_empty() {
-            self.fresh = room;
-        }
+    /// The records that were made and not taken yet.
+    pub(crate) fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Puts back what [`Decider::take_records`] took, before what was recorded since.
+    pub(crate) fn put_back(&mut self, records: Vec<Record>) {
+        let since = std::mem::replace(&mut self.records, records);
+        self.records.extend(since);
     }
 
     /// An entity of which a batch can be run now; it is to be handed out once.

@@ -79,6 +79,11 @@ impl HubState {
         self.instances.get_mut(id).map(|slot| slot.instance.places_mut())
     }
 
+    /// Whether places of work that is gone are to be taken.
+    pub(crate) fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty()
+    }
+
     /// A place of work that is gone.
     pub(crate) fn take_dropped(&mut self) -> Option<Placement> {
         self.dropped.pop()

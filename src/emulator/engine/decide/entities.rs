@@ -130,7 +130,7 @@ impl Decider {
 
     fn absorb(&mut self, decision: Decision, now: Timestamp) {
         // The entities have applied their changes already; here they are kept.
-        self.fresh.extend(decision.changes.into_iter().map(Record::Entity));
+        self.records.extend(decision.changes.into_iter().map(Record::Entity));
         for (caller, event) in decision.answers {
             self.answer(&caller.instance, &caller.execution, &event, now);
         }

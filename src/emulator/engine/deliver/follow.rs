@@ -20,18 +20,24 @@ impl Engine {
         }
     }
 
-    /// Follows the records that were made since the last call, in their order, and keeps them for the store.
+    /// Follows the records that were made since the last call, in their order.
     pub(crate) fn follow(&mut self, now: Timestamp) {
+        if self.decider.is_followed(self.followed) {
+            return;
+        }
         loop {
-            let mut fresh = self.decider.take_fresh();
-            if fresh.is_empty() {
+            // The records stay where they are, and go to the store from there: none is moved for this.
+            let records = self.decider.take_records();
+            let new = records.get(self.followed..).unwrap_or_default();
+            let is_all = new.is_empty();
+            for record in new {
+                self.follow_record(record, now);
+            }
+            self.followed = records.len();
+            self.decider.put_back(records);
+            if is_all {
                 break;
             }
-            for record in fresh.drain(..) {
-                self.follow_record(&record, now);
-                self.records.push(record);
-            }
-            self.decider.reuse(fresh);
         }
         while let Some(id) = self.decider.take_unwanted() {
             self.batch_left(&id, true);
