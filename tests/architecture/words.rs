@@ -38,7 +38,7 @@ const PLAIN: &str = "abandoned abort accept accepted activities address admissio
     watch watchdog watches why wire without woken worker worklist write writer";
 
 /// Words that are still to be explained, or to give way to a standard one.
-const TO_EXPLAIN: &str = "accused either gather habit lane ledger naming skim skimmer spare standstill";
+const TO_EXPLAIN: &str = "accused either gather habit lane ledger naming skim skimmer spare";
 
 /// The words of a name in either style: `LeaseId` and `lease_id` have two.
 fn words(name: &str) -> Vec<String> {
