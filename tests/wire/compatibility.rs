@@ -18,13 +18,16 @@ const SUITES: &str = "
 | --- | --- | --- |
 | `python-dts` | what the Python SDK marks for the DTS emulator (90), and 5 unmarked | 95 of 95 |
 | `python-core` | what it runs against its own in-memory backend (110 end to end, the rest units in the same folders) | 176 of 176 |
-| `js` | what the JavaScript SDK runs against the DTS emulator, history export in a run of its own | 185 of 185, and 18 of 18 |
+| `js` | what the JavaScript SDK runs against the DTS emulator, history export in a run of its own | 185 of 185, and 17 of 18 |
 | `java` | what the Java SDK tags as integration tests (client 81, large payloads 15, history export 2); 7 more are disabled there | 97 of 98 |
 | `go` | the Go SDK's client suite, whose own scheduler is replaced by ours | 8 of 10 |
 
 `purgeInstanceFilter` of the Java suite counts what tests before it have left behind; it passes alone. Two tests of the
 Go suite send a reuse policy of an older protocol, whose action was field 2; the field is gone, and the statuses that
 are left are refused. Maven compiles the Java checkout, so that Gradle is not needed; the suite wants port 4001.
+
+`should delete an export job` of the JavaScript suite expects the job to be there after a deletion that the SDK does not
+wait for; it is gone by then.
 
 One file of the JavaScript suite is left out: `worker-stream-recovery` wants nothing to listen at first and then starts
 the official image by itself.
