@@ -87,7 +87,7 @@ fn flags_win_over_the_environment_which_wins_over_the_defaults() {
     succeeded(&taskhub(&["healthcheck", "--host", "0.0.0.0", "--http-port", &ready["httpPort"].to_string()]));
     assert_eq!(emulator.stop("TERM"), 0);
     let logs = emulator.logs();
-    assert!(logs.contains("it listens on every address of this machine"), "{logs}");
+    assert!(logs.contains("listens on every address of this machine"), "{logs}");
     assert!(
         logs.contains("SIGTERM") && logs.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()),
         "{logs}"
