@@ -1,8 +1,9 @@
 //! Checks the runtime handoff of the worker with loom: the file of the worker itself, compiled against loom's primitives and
-//! a small model of a current-thread runtime, run in every order of its steps with at most two preemptions.
+//! a small model of a current-thread runtime, run in every order of its steps with at most four preemptions.
 //!
 //! A lost wake-up is a deadlock here, and loom reports it. A wait with a time limit is a step that may end at any time.
-//! Not modelled: memory orders (the handoff has no atomics of its own) and the counts of its `Arc`s.
+//! Not modelled: time (a request of the standby thread only saves the wait for its next check), memory orders (the handoff
+//! has no atomics of its own) and the counts of its `Arc`s.
 
 #[path = "handoff/model.rs"]
 mod sync;
@@ -22,7 +23,7 @@ const CHECKS: u32 = 1;
 fn check(scenario: impl Fn(&Arc<Handoff>, &RuntimeTasks) + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.max_branches = 10_000;
-    model.preemption_bound = model.preemption_bound.or(Some(2));
+    model.preemption_bound = model.preemption_bound.or(Some(4));
     model.check(move || {
         let runtime = Arc::new(Runtime::new());
         let tasks = runtime.tasks();

@@ -52,7 +52,7 @@ impl Condvar {
         Ok(MutexGuard { mutex, guard: self.0.wait(guard).unwrap() })
     }
 
-    /// Ends at any time: another thread may run first, or none.
+    /// Ends at any time: other threads may take the lock first, or none.
     pub(crate) fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -60,7 +60,6 @@ impl Condvar {
     ) -> LockResult<(MutexGuard<'a, T>, ())> {
         let mutex = guard.mutex;
         drop(guard);
-        loom::thread::yield_now();
         Ok((mutex.lock().unwrap(), ()))
     }
 
