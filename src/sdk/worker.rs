@@ -2,6 +2,7 @@
 
 mod activities;
 mod activity;
+mod activity_watch;
 mod callers;
 mod completion;
 mod connection_loop;
@@ -11,18 +12,20 @@ mod handoff;
 mod handoff_tests;
 mod history;
 mod in_flight;
-mod lane;
 mod lru;
 mod options;
 mod pool;
+mod running;
 mod session;
 mod sized;
 mod stopped;
 mod sync;
+mod turn_thread;
 mod turns;
 mod unary;
 mod watchdog;
 
+pub use running::RunningWorker;
 pub use stopped::{Left, Stopped};
 pub use turns::STUCK;
 
@@ -36,12 +39,12 @@ use connection_loop::ConnectionLoop;
 use executors::{Executors, StoppedSender};
 use handoff::{EndOnDrop, Handoff};
 use in_flight::{InFlight, InFlightLimit};
-use lane::Limits;
 use options::{HistoryLimit, Options};
-use std::fmt;
+use running::Stop;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use turn_thread::TurnLimits;
 use turns::Turns;
 use watchdog::Watchdog;
 
@@ -80,14 +83,6 @@ pub enum Error {
     /// The machine gives us no thread.
     #[error("the worker's thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
-}
-
-/// Whether a worker is to stop, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    No,
-    Drain,
-    Now,
 }
 
 impl Worker {
@@ -248,7 +243,7 @@ impl Worker {
         let activities = Arc::new(Activities::new(activities::ActivitiesConfig {
             registry: Arc::clone(&registry),
             most: options.max_activities,
-            lane: options.threads <= 1,
+            on_turn_thread: options.threads <= 1,
             elsewhere: options.runtime.clone(),
             stopping: stopping.clone(),
             done: outbox.clone(),
@@ -259,7 +254,7 @@ impl Worker {
         let executors = Arc::new(Executors {
             turns,
             activities,
-            limits: Limits { slow: options.slow, stuck: options.stuck },
+            limits: TurnLimits { slow: options.slow, stuck: options.stuck },
             long: options.long,
         });
         let watchdog = Watchdog {
@@ -296,7 +291,7 @@ impl Worker {
             drop(all_over);
             ending.send(stopped);
         })?;
-        Ok(RunningWorker { id, stop, connections, ended })
+        Ok(RunningWorker::new(id, stop, connections, ended))
     }
 
     /// Works until `shutdown` resolves, then stops as [`RunningWorker::stop`] does.
@@ -308,61 +303,5 @@ impl Worker {
         let running = self.start()?;
         shutdown.await;
         Ok(running.stop().await)
-    }
-}
-
-/// A worker at work. Dropping it kills it: what it has begun is given up, and handed out again by the scheduler.
-#[must_use = "the worker is killed as soon as this handle is dropped"]
-pub struct RunningWorker {
-    id: String,
-    stop: watch::Sender<Stop>,
-    connections: watch::Receiver<u64>,
-    ended: oneshot::Receiver<Stopped>,
-}
-
-impl RunningWorker {
-    /// The name by which the worker shows itself to the scheduler.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Waits until the scheduler has accepted its connection for the first time.
-    pub async fn connected(&self) {
-        self.connections_made(1).await;
-    }
-
-    /// Waits until the scheduler has accepted its `times`th connection.
-    pub async fn connections_made(&self, times: u64) {
-        let mut connections = self.connections.clone();
-        // An error says that the worker is gone: there is nothing to wait for.
-        drop(connections.wait_for(|made| *made >= times).await);
-    }
-
-    /// Takes no more work, lets what has begun end (for as long as its grace lasts), and closes the connection. Says what
-    /// was still running then.
-    ///
-    /// Returns soon after the grace even where work blocks or never yields: that keeps its thread, which ends with the
-    /// process.
-    pub async fn stop(mut self) -> Stopped {
-        self.stop.send_replace(Stop::Drain);
-        (&mut self.ended).await.unwrap_or_default()
-    }
-
-    /// Stops the worker without waiting for work in flight, and says what was still running.
-    pub async fn kill(mut self) -> Stopped {
-        self.stop.send_replace(Stop::Now);
-        (&mut self.ended).await.unwrap_or_default()
-    }
-}
-
-impl Drop for RunningWorker {
-    fn drop(&mut self) {
-        self.stop.send_replace(Stop::Now);
-    }
-}
-
-impl fmt::Debug for RunningWorker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningWorker").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! Parses the address of a scheduler.
 
-use super::InvalidTarget;
 use std::fmt;
 
 /// Where a scheduler listens: host, port, and whether it speaks TLS.
@@ -91,6 +90,70 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}:{}", if self.tls { "https" } else { "http" }, self.host, self.port)
     }
+}
+
+/// Why a target was turned down: part of what was given is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidTarget {
+    /// A part that must be there is not.
+    #[error("the connection string must contain a '{name}' property; add '{name}=...'")]
+    Missing {
+        /// The part's name.
+        name: &'static str,
+    },
+    /// A part is not `key=value`. Its text is not repeated, because it may be a secret.
+    #[error(
+        "part {position} of the connection string is not of the form key=value; parts are separated by ';'"
+    )]
+    NotAPair {
+        /// Which part, counted from 1.
+        position: usize,
+    },
+    /// The address is not one.
+    #[error(
+        "the endpoint '{endpoint}' is not an address of a scheduler: {why}; write http://host:port or https://host"
+    )]
+    Endpoint {
+        /// The address as given.
+        endpoint: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// There is no such type of authentication.
+    #[error("unsupported authentication type '{given}'; choose one of {choices}")]
+    Authentication {
+        /// The type as given.
+        given: String,
+        /// What can be chosen.
+        choices: &'static str,
+    },
+    /// Another language's SDK can do it; Rust cannot.
+    #[error(
+        "authentication type '{given}' cannot be served in Rust, which has no library for it; choose one of {choices}"
+    )]
+    CannotServe {
+        /// The type as given.
+        given: String,
+        /// What can be chosen instead.
+        choices: &'static str,
+    },
+    /// The identity needs something that is not there.
+    #[error("authentication type '{given}' cannot be set up: {why}")]
+    Identity {
+        /// The type.
+        given: &'static str,
+        /// What is missing.
+        why: String,
+    },
+    /// The token would be sent without encryption.
+    #[error(
+        "a token would travel in the clear to {endpoint}; use https://, or Authentication=None for an emulator"
+    )]
+    TokenInTheClear {
+        /// The plain address.
+        endpoint: Endpoint,
+    },
 }
 
 #[cfg(test)]

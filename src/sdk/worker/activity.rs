@@ -1,8 +1,8 @@
 //! One activity under way: a future that any thread may poll, and that says what thread it keeps.
 
-use super::activities::Activities;
 use super::in_flight::InFlightGuard;
 use super::stopped::Left;
+use crate::clock::Clock;
 use crate::model::{Timestamp, failure};
 use crate::sdk::registry::{ActivityResult, ActivityRun, ActivityRunner};
 use crate::sdk::replay::{ActivityContext, Cancellation};
@@ -21,9 +21,26 @@ const POLLING: u8 = 2;
 const WOKEN: u8 = 3;
 const ENDED: u8 = 4;
 
+/// What a running activity belongs to: it is told where the activity is to be polled next, and when it has ended.
+pub(super) trait ActivityOwner: Send + Sync {
+    /// The cancellation of every activity of the worker.
+    fn stopping(&self) -> &Cancellation;
+
+    fn clock(&self) -> &dyn Clock;
+
+    /// Has a thread of the pool poll an activity that was woken.
+    fn queue(&self, activity: Arc<RunningActivity>);
+
+    /// An activity that the pool counted as blocking has given its thread back.
+    fn returned(&self);
+
+    /// The activity with this key has ended.
+    fn ended(self: Arc<Self>, key: usize, response: wire::ActivityResponse, guard: InFlightGuard);
+}
+
 /// An activity under way.
 pub(super) struct RunningActivity {
-    home: Arc<Activities>,
+    home: Arc<dyn ActivityOwner>,
     /// Its place among the activities that run.
     key: usize,
     context: ActivityContext,
@@ -54,7 +71,7 @@ pub(super) struct ResultTarget {
 impl RunningActivity {
     /// An activity that waits for a thread.
     pub(super) fn new(
-        home: &Arc<Activities>,
+        home: Arc<dyn ActivityOwner>,
         key: usize,
         runner: ActivityRunner,
         elsewhere: bool,
@@ -65,7 +82,7 @@ impl RunningActivity {
         let (context, input) = ActivityContext::of(request, unwanted.clone());
         let run = runner.run(context.clone(), input);
         Arc::new(Self {
-            home: Arc::clone(home),
+            home,
             key,
             context,
             runner,
@@ -128,7 +145,7 @@ impl RunningActivity {
         let ended = self.poll_body(&mut Context::from_waker(&waker));
         self.runner.pace().ran(self.home.clock().now().since(since));
         if self.count(false) {
-            self.home.pool().returned();
+            self.home.returned();
         }
         if ended {
             self.state.store(ENDED, Ordering::Release);
@@ -184,7 +201,7 @@ impl RunningActivity {
             Ok(result) => response.result = result,
             Err(details) => response.failure_details = Some(details),
         }
-        self.home.ended(self.key, response, answer.guard);
+        Arc::clone(&self.home).ended(self.key, response, answer.guard);
     }
 
     /// Drops what is left of it, unless a thread is in it.

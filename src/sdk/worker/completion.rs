@@ -1,6 +1,6 @@
 //! Completes work items: sends their results to the scheduler, and again where the scheduler may not have received them.
 
-use super::in_flight::WorkItemKind;
+use super::in_flight::{InFlightGuard, WorkItemKind};
 use super::unary::{Framed, call};
 use crate::clock::Clock;
 use crate::entropy;
@@ -10,6 +10,7 @@ use crate::wire::{self, orchestrator_action::OrchestratorActionType};
 use prost::Message;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tonic::{Code, Status};
 
 /// How often a result is sent before the worker gives up, and the bounds of the delays between.
@@ -29,6 +30,12 @@ pub(super) enum WorkResult {
     /// The work item is given back: another worker should take it, or this one later.
     Abandon(WorkItemKind, String),
 }
+
+/// Where results go to be sent.
+pub(super) type ResultSender = UnboundedSender<(WorkResult, InFlightGuard)>;
+
+/// The results that are to be sent.
+pub(super) type ResultReceiver = UnboundedReceiver<(WorkResult, InFlightGuard)>;
 
 /// The calls that end a work item.
 #[derive(Debug, Clone, Copy)]

@@ -1,15 +1,14 @@
 //! Keeps a worker connected from its start to its stop: opens the stream of work items again whenever it ends.
 
-use super::Stop;
 use super::callers::watch_callers;
-use super::completion::SchedulerClient;
+use super::completion::{ResultReceiver, SchedulerClient};
 use super::executors::Executors;
 use super::history;
 use super::in_flight::InFlight;
 use super::options::Options;
+use super::running::Stop;
 use super::session::{Session, StreamEnd, WarnedOnce, work_items_request};
 use super::sized::SizedItem;
-use super::turns::ResultReceiver;
 use crate::busy_wait::BusyWait;
 use crate::entropy;
 use crate::sdk::client;

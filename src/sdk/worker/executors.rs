@@ -1,8 +1,9 @@
 //! Holds the executors of a worker's work items: its turn threads and its activities.
 
-use super::activities::{Activities, ActivityWatches};
-use super::lane::Limits;
+use super::activities::Activities;
+use super::activity_watch::ActivityWatches;
 use super::stopped::Stopped;
+use super::turn_thread::TurnLimits;
 use super::turns::Turns;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 pub(super) struct Executors {
     pub(super) turns: Turns,
     pub(super) activities: Arc<Activities>,
-    pub(super) limits: Limits,
+    pub(super) limits: TurnLimits,
     /// How long an activity may run before it is warned about.
     pub(super) long: Option<Duration>,
 }

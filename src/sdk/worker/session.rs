@@ -6,9 +6,9 @@ use super::completion::SchedulerClient;
 use super::executors::Executors;
 use super::history::{self, HistoryError};
 use super::in_flight::{InFlight, InFlightGuard, WorkItemKind};
-use super::lane;
 use super::options::{HistoryLimit, Options};
 use super::sized::{self, SizedItem};
+use super::turn_thread;
 use super::turns::TurnOrBatch;
 use crate::busy_wait::BusyWait;
 use crate::clock::Clock;
@@ -106,7 +106,7 @@ impl Session {
         let mut heard = None;
         let opened = self.clock.now();
         let mut alarm = self.clock.sleep_until(opened.plus(self.silence));
-        // Activities that came together go to their lane together.
+        // Activities that arrived together go to the turn thread together.
         let mut quick = Vec::new();
         loop {
             if !self.in_flight.has_room() {
@@ -135,9 +135,9 @@ impl Session {
                 Ok(Some(SizedItem { item, bytes })) => {
                     heard = Some(self.clock.now());
                     self.hand_on(item, bytes, &mut quick);
-                    if quick.len() >= lane::BATCH {
+                    if quick.len() >= turn_thread::BATCH {
                         self.executors.turns.poll(&mut quick);
-                        // The lane's thread leaves the runtime now, and does not first read all that has come.
+                        // The turn thread leaves the runtime now, and does not first read all that has arrived.
                         tokio::task::yield_now().await;
                     }
                 }
@@ -170,7 +170,7 @@ impl Session {
                 let guard = self.in_flight.begin(WorkItemKind::Activity, bytes);
                 match self.executors.activities.take(request, token, guard) {
                     Accepted::Yes => {}
-                    Accepted::ByLane(activity) => quick.push(activity),
+                    Accepted::ForTurnThread(activity) => quick.push(activity),
                     Accepted::Full(token) => self.is_over_limit(WorkItemKind::Activity, token),
                 }
             }

@@ -2,20 +2,21 @@
 
 use super::activities::Activities;
 use super::activity::RunningActivity;
-use super::completion::{WorkResult, failed_turn};
+use super::completion::{ResultSender, WorkResult, failed_turn};
 use super::handoff::Handoff;
 use super::in_flight::{InFlight, InFlightGuard, WorkItemKind};
-use super::lane::{Job, Lane, Limits, Look, Plan, Rest, Spare, Stub, Work};
 use super::lru::LruCache;
 use super::options::Options;
 use super::stopped::Left;
+use super::turn_thread::{
+    JobReport, Idle, Job, JobFunction, JobHandle, SpareThreads, TurnLimits, TurnThread, TurnThreadPlan,
+};
 use crate::clock::Clock;
 use crate::model::{Timestamp, failure};
 use crate::sdk::registry::{Cached, Registry, run_entity_batch, run_turn};
 use crate::wire;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 /// From how many events or operations on a work item counts as long: each takes about a microsecond, and what users
 /// do with them; to hand the runtime over and back takes about a hundred.
@@ -27,7 +28,7 @@ const MUCH: usize = 128;
 /// The type of the failure of an orchestration whose turn never yielded.
 pub const STUCK: &str = "OrchestratorStuck";
 
-/// A work item for a lane.
+/// A work item for a turn thread.
 pub(super) enum TurnOrBatch {
     Turn(Box<wire::OrchestratorRequest>),
     Batch(Box<wire::EntityRequest>),
@@ -67,7 +68,7 @@ pub(super) enum TurnJobHandle {
     Activity,
 }
 
-impl Stub for TurnJobHandle {
+impl JobHandle for TurnJobHandle {
     type Subject = Left;
 
     fn subject(&self) -> Option<Left> {
@@ -95,10 +96,10 @@ pub(super) enum TurnJobResult {
 }
 
 impl Job for TurnJob {
-    type Stub = TurnJobHandle;
+    type Handle = TurnJobHandle;
     type Result = TurnJobResult;
 
-    fn stub(&mut self) -> TurnJobHandle {
+    fn handle(&mut self) -> TurnJobHandle {
         match self {
             Self::Item { item, token, guard, .. } => TurnJobHandle::Item {
                 kind: match item {
@@ -129,18 +130,12 @@ impl Job for TurnJob {
     }
 }
 
-/// The lanes of one worker.
+/// The turn threads of one worker.
 pub(super) struct Turns {
-    lanes: Vec<Lane<TurnJob>>,
+    threads: Vec<TurnThread<TurnJob>>,
     activities: Arc<Activities>,
     done: ResultSender,
 }
-
-/// Where results go to be sent.
-pub(super) type ResultSender = UnboundedSender<(WorkResult, InFlightGuard)>;
-
-/// The results that are to be sent.
-pub(super) type ResultReceiver = UnboundedReceiver<(WorkResult, InFlightGuard)>;
 
 impl Turns {
     pub(super) fn start(
@@ -154,21 +149,21 @@ impl Turns {
         let threads = options.threads.max(1);
         let capacity = options.sticky.div_ceil(threads);
         let (registry, performed) = (Arc::clone(registry), Arc::clone(activities));
-        let plan = Arc::new(Plan {
+        let plan = Arc::new(TurnThreadPlan {
             work: Box::new(move || work(Arc::clone(&registry), Arc::clone(&performed), capacity)),
             deliver: deliver(done.clone()),
             is_swamped: Box::new(move || in_flight.under_way() >= MUCH),
             clock: Arc::clone(clock),
-            spare: Spare::new(options.stuck_threads),
+            spare: SpareThreads::new(options.stuck_threads),
         });
-        let rest = if threads == 1 { Rest::Driving(Arc::clone(handoff)) } else { Rest::Asleep };
-        let lanes = (0..threads)
-            .map(|index| Lane::start(format!("taskhub-turns-{index}"), Arc::clone(&plan), rest.clone()))
+        let idle = if threads == 1 { Idle::Driving(Arc::clone(handoff)) } else { Idle::Asleep };
+        let turn_threads = (0..threads)
+            .map(|index| TurnThread::start(format!("taskhub-turns-{index}"), Arc::clone(&plan), idle.clone()))
             .collect::<std::io::Result<Vec<_>>>()?;
-        Ok(Self { lanes, activities: Arc::clone(activities), done })
+        Ok(Self { threads: turn_threads, activities: Arc::clone(activities), done })
     }
 
-    /// Puts a work item into its instance's lane.
+    /// Puts a work item into the queue of its instance's turn thread.
     pub(super) fn push(
         &self,
         item: TurnOrBatch,
@@ -176,43 +171,43 @@ impl Turns {
         guard: InFlightGuard,
         history: Option<OwnedSemaphorePermit>,
     ) {
-        let lane = &self.lanes[place(item.instance_id(), self.lanes.len())];
-        lane.push([TurnJob::Item { item, token, guard: Some(guard), history }]);
+        let thread = &self.threads[place(item.instance_id(), self.threads.len())];
+        thread.push([TurnJob::Item { item, token, guard: Some(guard), history }]);
     }
 
-    /// Puts quick activities into the first lane.
+    /// Puts quick activities into the queue of the first turn thread.
     pub(super) fn poll(&self, activities: &mut Vec<Arc<RunningActivity>>) {
-        self.lanes[0].push(activities.drain(..).map(TurnJob::Activity));
+        self.threads[0].push(activities.drain(..).map(TurnJob::Activity));
     }
 
-    /// Looks after the lanes once.
-    pub(super) fn look(&self, limits: &Limits) {
-        for found in self.lanes.iter().flat_map(|lane| lane.look(limits)) {
+    /// Checks the turn threads once.
+    pub(super) fn look(&self, limits: &TurnLimits) {
+        for found in self.threads.iter().flat_map(|thread| thread.look(limits)) {
             match found {
-                Look::Slow(what) => tracing::warn!(
+                JobReport::Slow(what) => tracing::warn!(
                     limit = ?limits.slow,
                     "{what} does not yield: orchestrators and entities must not compute long or block; move that into \
                      an activity"
                 ),
-                Look::Stuck(handle) => self.give_up(handle, limits),
-                Look::Full(threads) => tracing::error!(
+                JobReport::Stuck(handle) => self.give_up(handle, limits),
+                JobReport::Full(threads) => tracing::error!(
                     threads,
                     "turns that do not yield keep as many threads as they may (Worker::stuck_threads), and a thread that \
                      spins cannot be ended: other turns of this worker wait until one of them ends. Restart the process"
                 ),
             }
         }
-        for held_up in self.lanes.iter().flat_map(Lane::take_held_up) {
+        for held_up in self.threads.iter().flat_map(TurnThread::take_held_up) {
             match held_up {
                 TurnJob::Activity(activity) => self.activities.queue(activity),
-                // It may not leave its lane.
+                // A turn stays on its thread.
                 TurnJob::Item { .. } => {}
             }
         }
     }
 
     /// An orchestrator that never yields would never yield again: its orchestration fails.
-    fn give_up(&self, handle: TurnJobHandle, limits: &Limits) {
+    fn give_up(&self, handle: TurnJobHandle, limits: &TurnLimits) {
         let limit = limits.stuck.unwrap_or_default();
         let TurnJobHandle::Item { kind, instance_id, token, guard } = handle else { return };
         tracing::error!(instance = instance_id, ?limit, "a turn never yielded; its thread is given up");
@@ -235,12 +230,12 @@ impl Turns {
 
     /// Names the turns and batches that run.
     pub(super) fn subjects(&self) -> Vec<Left> {
-        self.lanes.iter().flat_map(Lane::subjects).collect()
+        self.threads.iter().flat_map(TurnThread::subjects).collect()
     }
 
     /// Ends each thread after what it runs.
     pub(super) fn close(&self) {
-        self.lanes.iter().for_each(Lane::close);
+        self.threads.iter().for_each(TurnThread::close);
     }
 }
 
@@ -272,8 +267,8 @@ fn deliver(done: ResultSender) -> Box<dyn Fn(TurnJobResult, TurnJobHandle) + Sen
     })
 }
 
-/// What a lane's thread does: it owns the orchestrators that wait for their next turn.
-fn work(registry: Arc<Registry>, activities: Arc<Activities>, capacity: usize) -> Work<TurnJob> {
+/// The function that a turn thread runs jobs with: it owns the orchestrators that wait for their next turn.
+fn work(registry: Arc<Registry>, activities: Arc<Activities>, capacity: usize) -> JobFunction<TurnJob> {
     let mut cached_orchestrations: LruCache<Cached> = LruCache::new(capacity);
     Box::new(move |job, since: Timestamp| {
         let item = match job {
@@ -314,10 +309,10 @@ fn work(registry: Arc<Registry>, activities: Arc<Activities>, capacity: usize) -
     })
 }
 
-/// Which of `lanes` lanes an instance runs in (FNV-1a; a lane must be the same for every turn, nothing more).
-fn place(id: &str, lanes: usize) -> usize {
+/// Which of `threads` turn threads an instance runs on, the same for each of its turns (FNV-1a).
+fn place(id: &str, threads: usize) -> usize {
     let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    usize::try_from(hash % lanes.max(1) as u64).unwrap_or_default()
+    usize::try_from(hash % threads.max(1) as u64).unwrap_or_default()
 }

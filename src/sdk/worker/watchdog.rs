@@ -1,10 +1,10 @@
 //! Checks turns and activities from a thread of its own, so that no blocked thread keeps the worker from warning or from
 //! reporting that it has stopped.
 
-use super::Stop;
-use super::activities::ActivityWatches;
+use super::activity_watch::ActivityWatches;
 use super::executors::{Executors, StoppedSender};
 use super::in_flight::InFlight;
+use super::running::Stop;
 use crate::clock::Clock;
 use std::sync::Arc;
 use std::time::Duration;

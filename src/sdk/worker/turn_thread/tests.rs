@@ -1,7 +1,9 @@
-//! Tests of lanes.
+//! Tests of the turn thread.
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::model::Timestamp;
+use crate::sdk::worker::handoff::Handoff;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
@@ -21,7 +23,7 @@ struct Number {
     must_yield: bool,
 }
 
-impl Stub for Number {
+impl JobHandle for Number {
     type Subject = u32;
 
     fn subject(&self) -> Option<u32> {
@@ -45,10 +47,10 @@ impl Say {
 }
 
 impl Job for Say {
-    type Stub = Number;
+    type Handle = Number;
     type Result = u32;
 
-    fn stub(&mut self) -> Number {
+    fn handle(&mut self) -> Number {
         let must_yield = matches!(self, Self::Number(_) | Self::Stuck(..));
         Number { number: self.number(), must_yield }
     }
@@ -62,11 +64,12 @@ impl Job for Say {
     }
 }
 
-const LIMITS: Limits = Limits { slow: Some(Duration::from_secs(1)), stuck: Some(Duration::from_secs(10)) };
+const LIMITS: TurnLimits =
+    TurnLimits { slow: Some(Duration::from_secs(1)), stuck: Some(Duration::from_secs(10)) };
 
 struct Tried {
     clock: Arc<ManualClock>,
-    lane: Lane<Say>,
+    turn_thread: TurnThread<Say>,
     heard: mpsc::Receiver<u32>,
 }
 
@@ -82,19 +85,19 @@ impl Tried {
                     go.recv().unwrap_or_default();
                 }
                 number
-            }) as Work<Say>
+            }) as JobFunction<Say>
         };
         let said = Mutex::new(said);
         let deliver = move |number, _| said.lock().unwrap().send(number).unwrap_or_default();
-        let plan = Plan {
+        let plan = TurnThreadPlan {
             work: Box::new(work),
             deliver: Box::new(deliver),
             is_swamped: Box::new(|| false),
             clock: clock.clone(),
-            spare: Spare::new(spare),
+            spare: SpareThreads::new(spare),
         };
-        let lane = Lane::start("lane".into(), Arc::new(plan), Rest::Asleep).unwrap();
-        Self { clock, lane, heard }
+        let turn_thread = TurnThread::start("turns".into(), Arc::new(plan), Idle::Asleep).unwrap();
+        Self { clock, turn_thread, heard }
     }
 
     /// Pushes a job that waits until the sender is used or dropped, and waits until it runs.
@@ -105,13 +108,13 @@ impl Tried {
     ) -> mpsc::Sender<()> {
         let (began, begins) = mpsc::channel();
         let (go, goes) = mpsc::channel();
-        self.lane.push([job(number, began, goes)]);
+        self.turn_thread.push([job(number, began, goes)]);
         begins.recv().unwrap();
         go
     }
 
-    fn look(&self) -> Vec<Look<Number>> {
-        self.lane.look(&LIMITS)
+    fn look(&self) -> Vec<JobReport<Number>> {
+        self.turn_thread.look(&LIMITS)
     }
 }
 
@@ -122,7 +125,7 @@ fn turn(number: u32) -> Number {
 #[test]
 fn jobs_run_in_the_order_they_came() {
     let tried = Tried::with(1);
-    tried.lane.push((0..100).map(Say::Number));
+    tried.turn_thread.push((0..100).map(Say::Number));
     assert_eq!(tried.heard.iter().take(100).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
 }
 
@@ -132,17 +135,17 @@ fn a_turn_that_does_not_end_is_told_of_once_then_given_up_and_its_late_result_is
     let go = tried.keep(Say::Stuck, 1);
     assert_eq!(tried.look(), []);
     tried.clock.advance(Duration::from_secs(1));
-    assert_eq!(tried.look(), [Look::Slow(1)]);
+    assert_eq!(tried.look(), [JobReport::Slow(1)]);
     assert_eq!(tried.look(), []);
-    assert_eq!(tried.lane.subjects(), [1]);
+    assert_eq!(tried.turn_thread.subjects(), [1]);
     tried.clock.advance(Duration::from_secs(9));
     assert_eq!(tried.look(), [], "a process that was stopped makes a turn look long once");
-    assert_eq!(tried.look(), [Look::Stuck(turn(1))]);
-    assert_eq!(tried.lane.subjects(), [0; 0]);
-    tried.lane.push([Say::Number(2)]);
+    assert_eq!(tried.look(), [JobReport::Stuck(turn(1))]);
+    assert_eq!(tried.turn_thread.subjects(), [0; 0]);
+    tried.turn_thread.push([Say::Number(2)]);
     assert_eq!(tried.heard.recv(), Ok(2));
     go.send(()).unwrap();
-    tried.lane.push([Say::Number(3)]);
+    tried.turn_thread.push([Say::Number(3)]);
     assert_eq!(tried.heard.recv(), Ok(3));
 }
 
@@ -150,9 +153,9 @@ fn a_turn_that_does_not_end_is_told_of_once_then_given_up_and_its_late_result_is
 fn a_turn_that_keeps_others_waiting_is_moved_aside_and_still_counts_when_it_ends() {
     let tried = Tried::with(1);
     let go = tried.keep(Say::Stuck, 1);
-    tried.lane.push([Say::Number(2)]);
+    tried.turn_thread.push([Say::Number(2)]);
     tried.clock.advance(Duration::from_secs(1));
-    assert_eq!(tried.look(), [Look::Slow(1)]);
+    assert_eq!(tried.look(), [JobReport::Slow(1)]);
     assert_eq!(tried.heard.recv(), Ok(2));
     go.send(()).unwrap();
     assert_eq!(tried.heard.recv(), Ok(1));
@@ -165,15 +168,15 @@ fn turns_that_do_not_yield_are_moved_aside_sooner_the_more_there_are_up_to_a_num
     for (number, after) in [(2, 1_000), (3, 500)] {
         let (began, begins) = mpsc::channel();
         let (go, goes) = mpsc::channel();
-        tried.lane.push([Say::Stuck(number, began, goes)]);
+        tried.turn_thread.push([Say::Stuck(number, began, goes)]);
         tried.clock.advance(Duration::from_millis(after));
         tried.look();
         begins.recv().unwrap();
         kept.push(go);
     }
-    tried.lane.push([Say::Number(4)]);
+    tried.turn_thread.push([Say::Number(4)]);
     tried.clock.advance(Duration::from_millis(250));
-    assert_eq!(tried.look(), [Look::Full(2)]);
+    assert_eq!(tried.look(), [JobReport::Full(2)]);
     assert_eq!(tried.look(), [], "it is said once");
     drop(kept.remove(0));
     assert_eq!(tried.heard.recv(), Ok(1));
@@ -189,7 +192,7 @@ fn an_activity_that_keeps_the_thread_is_moved_aside_whether_others_wait_or_not()
     let go = tried.keep(Say::Blocked, 1);
     tried.clock.advance(SHORT);
     assert_eq!(tried.look(), []);
-    tried.lane.push([Say::Number(2)]);
+    tried.turn_thread.push([Say::Number(2)]);
     assert_eq!(tried.heard.recv(), Ok(2));
     tried.clock.advance(Duration::from_secs(60));
     assert_eq!((tried.look(), tried.look()), (vec![], vec![]), "it may run as long as it likes");
@@ -198,20 +201,20 @@ fn an_activity_that_keeps_the_thread_is_moved_aside_whether_others_wait_or_not()
 }
 
 #[test]
-fn activities_behind_a_turn_that_takes_long_leave_the_line() {
+fn activities_behind_a_turn_that_takes_long_leave_the_queue() {
     let tried = Tried::with(0);
     let go = tried.keep(Say::Stuck, 1);
-    tried.lane.push([Say::Activity(2), Say::Number(3), Say::Activity(4)]);
-    assert!(tried.lane.take_held_up().is_empty());
+    tried.turn_thread.push([Say::Activity(2), Say::Number(3), Say::Activity(4)]);
+    assert!(tried.turn_thread.take_held_up().is_empty());
     tried.clock.advance(SHORT);
-    let held_up = tried.lane.take_held_up();
+    let held_up = tried.turn_thread.take_held_up();
     assert_eq!(held_up.iter().map(Say::number).collect::<Vec<_>>(), [2, 4]);
     go.send(()).unwrap();
     assert_eq!((tried.heard.recv(), tried.heard.recv()), (Ok(1), Ok(3)));
 }
 
 #[test]
-fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until_it_is_calm_again() {
+fn a_turn_thread_that_is_swamped_for_long_leaves_the_runtime_to_the_standby_thread_until_it_is_not() {
     let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().build().unwrap());
     let handle = runtime.handle().clone();
     let handoff = Arc::new(Handoff::new(&runtime, 50));
@@ -227,22 +230,22 @@ fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until
     let is_swamped = Arc::clone(&swamped);
     let (said, heard) = mpsc::channel();
     let said = Mutex::new(said);
-    let plan = Plan {
+    let plan = TurnThreadPlan {
         work: Box::new(|| Box::new(|job: Say, _| job.number())),
         deliver: Box::new(move |number, _| said.lock().unwrap().send(number).unwrap_or_default()),
         is_swamped: Box::new(move || is_swamped.load(Ordering::SeqCst)),
         clock: Arc::new(ManualClock::new(Timestamp::EPOCH)),
-        spare: Spare::new(0),
+        spare: SpareThreads::new(0),
     };
-    let rest = Rest::Driving(Arc::clone(&handoff));
-    let lane = Lane::start("lane".into(), Arc::new(plan), rest).unwrap();
+    let rest = Idle::Driving(Arc::clone(&handoff));
+    let turn_thread = TurnThread::start("turns".into(), Arc::new(plan), rest).unwrap();
     let run = |number| {
-        lane.push([Say::Number(number)]);
+        turn_thread.push([Say::Number(number)]);
         assert_eq!(heard.recv(), Ok(number));
     };
 
     (0..PATIENCE).for_each(run);
-    while !matches!(lane.shared.lock().thread, Doing::Asleep) {
+    while !matches!(turn_thread.shared.lock().thread, ThreadState::Asleep) {
         thread::yield_now();
     }
     assert_eq!(driver(), second.thread().id());
@@ -260,7 +263,7 @@ fn a_lane_that_is_swamped_for_long_leaves_the_runtime_to_the_second_thread_until
 
 #[test]
 fn activities_go_first_their_answers_leave_before_a_turn_and_a_turn_runs_after_each_batch() {
-    let mut jobs = Jobs::new();
+    let mut jobs = JobQueue::new();
     let many = u32::try_from(BATCH).unwrap() + 1;
     jobs.push(Say::Number(100));
     jobs.push(Say::Number(101));
@@ -268,9 +271,9 @@ fn activities_go_first_their_answers_leave_before_a_turn_and_a_turn_runs_after_e
     let mut steps = Vec::new();
     loop {
         steps.push(match jobs.next() {
-            Next::Run(job) => job.number().to_string(),
-            Next::Send => "send".to_owned(),
-            Next::Wait => break,
+            NextStep::Run(job) => job.number().to_string(),
+            NextStep::Send => "send".to_owned(),
+            NextStep::Wait => break,
         });
     }
     let batch = (0..many - 1).map(|number| number.to_string());
