@@ -1,4 +1,4 @@
-//! Starts instances, waits for them and asks about them.
+//! Starts instances, waits for them, and queries and controls them.
 
 mod calls;
 mod entities;
@@ -24,7 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a scheduler may take to say hello.
+/// How long a scheduler may take to answer `Hello`.
 const HELLO: Duration = Duration::from_secs(10);
 
 /// Talks to one task hub. Cheap to clone; every clone shares the connection.
@@ -80,17 +80,21 @@ impl Client {
         Ok(client)
     }
 
-    /// A client that connects when it is first used. Must be called inside a tokio runtime.
+    /// A client that connects when it is first used.
     ///
     /// # Errors
     ///
     /// [`Error::Target`] when the target cannot be put into an HTTP request.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn connect_lazy(target: Target) -> Result<Self, Error> {
         let stub = Transport::new(&target, Role::Client)?.stub(target.message_limit());
         Ok(Self { inner: Arc::new(Inner { target, stub }) })
     }
 
-    /// What it talks to.
+    /// The target that the client connects to.
     pub fn target(&self) -> &Target {
         &self.inner.target
     }
@@ -104,7 +108,7 @@ impl Client {
         self.hello(Retry::Always).await
     }
 
-    /// Says hello; one who accepts a connection and says nothing is not there.
+    /// Calls `Hello`. A server that accepts the connection and sends no answer counts as unreachable.
     async fn hello(&self, retry: Retry) -> Result<(), Error> {
         let clock = self.target().time();
         let late = clock.sleep_until(clock.now().plus(HELLO));

@@ -1,4 +1,4 @@
-//! Knows functions by their names: what a worker can run.
+//! Holds the functions that a worker can run, by name.
 //!
 //! # Layout
 //!
@@ -168,7 +168,7 @@ impl Registry {
         self.add_activity::<F>(name, version, runner)
     }
 
-    /// Adds an activity that blocks its thread, under its own name. The worker runs it where that does no harm.
+    /// Adds an activity that blocks its thread, under its own name. The worker runs each call of it on a thread of its own.
     pub fn blocking_activity<F: Activity<M, State = ()>, M>(mut self, activity: F) -> Self {
         match self.own_name::<F>("blocking_activity") {
             Some(name) => self.blocking_activity_named(name, None, activity),
@@ -236,13 +236,13 @@ impl Registry {
         self
     }
 
-    /// Says which versions of orchestrations are run.
+    /// Sets which versions of orchestrations the worker runs; all of them unless set.
     pub fn versioning(mut self, versioning: Versioning) -> Self {
         self.versioning = versioning;
         self
     }
 
-    /// Whether every name stands for one function.
+    /// Checks that every name stands for one function, and every function has a name.
     ///
     /// # Errors
     ///
@@ -284,7 +284,7 @@ impl Registry {
 
     /// Puts another activity in the place of a registered one, or adds it.
     ///
-    /// For who runs the same orchestrations with something else beneath: a test that mocks, a run that counts.
+    /// For a test that mocks the activity, or a run that counts its calls.
     pub fn replace_activity(mut self, name: &str, version: Option<&str>, runner: ActivityRunner) -> Self {
         let versions = self.activities.entry(name.into()).or_default();
         versions.insert(version.map(Into::into), (runner, "a replacement"));

@@ -55,7 +55,7 @@ impl EntitySnapshot {
     }
 }
 
-/// Which entities to list; all that have a state unless said otherwise.
+/// Which entities to list: all that have a state until a method changes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "this only describes; give it to `Client::query_entities`"]
 pub struct EntityQuery {
@@ -68,42 +68,42 @@ pub struct EntityQuery {
 }
 
 impl EntityQuery {
-    /// Every entity that has a state.
+    /// Lists every entity that has a state, with the state.
     pub const fn all() -> Self {
         Self { prefix: None, from: None, to: None, state: true, transient: false, page: 100 }
     }
 
-    /// Only those of one kind.
+    /// Lists only entities of the kind `name`, without regard to case.
     pub fn kind(mut self, name: &str) -> Self {
         self.prefix = Some(format!("@{}@", name.to_lowercase()));
         self
     }
 
-    /// Only those whose id, `@name@key`, begins so.
+    /// Lists only entities whose id, `@name@key`, begins with `prefix`.
     pub fn id_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self
     }
 
-    /// Only those that changed at `moment` or later.
+    /// Lists only entities that changed at `moment` or later.
     pub fn modified_from(mut self, moment: Timestamp) -> Self {
         self.from = Some(moment);
         self
     }
 
-    /// Only those that changed before `moment`.
+    /// Lists only entities that changed before `moment`.
     pub fn modified_before(mut self, moment: Timestamp) -> Self {
         self.to = Some(moment);
         self
     }
 
-    /// Without their states.
+    /// Leaves the states out.
     pub fn without_state(mut self) -> Self {
         self.state = false;
         self
     }
 
-    /// Those without a state too: locked ones, say, or ones with a backlog.
+    /// Lists entities without a state too: locked ones, for example, or ones with a backlog.
     pub fn with_transient(mut self) -> Self {
         self.transient = true;
         self
@@ -164,7 +164,7 @@ impl Client {
         self.send_signal(entity, operation, &input, None).await
     }
 
-    /// As [`Client::signal_named`], delivered at a moment and not at once.
+    /// As [`Client::signal_named`], delivered at `moment` instead of at once.
     ///
     /// # Errors
     ///
@@ -207,7 +207,7 @@ impl Client {
         .map(drop)
     }
 
-    /// An entity with its state; `None` when there is no such entity, or it has no state.
+    /// Fetches an entity with its state. `None` when there is no such entity, or it has no state.
     ///
     /// # Errors
     ///
@@ -224,7 +224,7 @@ impl Client {
         Ok(answer.entity.filter(|_| answer.exists).map(|metadata| EntitySnapshot { metadata }))
     }
 
-    /// The entities that fit, as a stream that fetches a page when it is needed.
+    /// Lists the entities that `query` selects, as a stream that fetches each page when it is reached.
     pub fn query_entities(&self, query: EntityQuery) -> BoxStream<'static, Result<EntitySnapshot, Error>> {
         let client = self.clone();
         let pages = stream::try_unfold(Page::First, move |page| {

@@ -1,4 +1,4 @@
-//! Follows one instance: waits for it, asks about it, and tells it things.
+//! Controls one instance: waits for it, fetches its status and history, raises events, suspends, terminates and deletes it.
 
 use super::calls::Retry;
 use super::{Client, Error, Purged, Snapshot};
@@ -32,7 +32,7 @@ impl Client {
         Handle::new(self.clone(), id.as_ref().to_owned())
     }
 
-    /// Where an instance stands, with its payloads; `None` when there is no such instance.
+    /// Fetches the status of an instance, with its payloads. `None` when there is no such instance.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl<O, E> Handle<O, E> {
         &self.client
     }
 
-    /// Where the instance stands, with its payloads.
+    /// Fetches the status of the instance, with its payloads.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl<O, E> Handle<O, E> {
         self.client.get(self.id()).await?.ok_or_else(|| self.missing())
     }
 
-    /// Waits until its first turn is done, or it has ended.
+    /// Waits until the first turn of the instance is done, or the instance has ended.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl<O, E> Handle<O, E> {
         self.wait(AwaitedState::Started).await
     }
 
-    /// Waits until it has ended, however it ends.
+    /// Waits until the instance has completed, failed, or been terminated.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl<O, E> Handle<O, E> {
     ///
     /// # Errors
     ///
-    /// [`Error::DeadlineExceeded`] besides.
+    /// As [`Handle::started`], and [`Error::DeadlineExceeded`] after `limit`.
     pub async fn started_within(&self, limit: Duration) -> Result<Snapshot, Error> {
         self.within(limit, "its first turn", self.started()).await
     }
@@ -118,7 +118,7 @@ impl<O, E> Handle<O, E> {
     ///
     /// # Errors
     ///
-    /// [`Error::DeadlineExceeded`] besides.
+    /// As [`Handle::ended`], and [`Error::DeadlineExceeded`] after `limit`.
     pub async fn ended_within(&self, limit: Duration) -> Result<Snapshot, Error> {
         self.within(limit, "its end", self.ended()).await
     }
@@ -156,7 +156,7 @@ impl<O, E> Handle<O, E> {
     ///
     /// # Errors
     ///
-    /// [`Error::DeadlineExceeded`] besides.
+    /// As [`Handle::result`], and [`Error::DeadlineExceeded`] after `limit`.
     pub async fn result_within(&self, limit: Duration) -> Result<O, Error>
     where
         O: DeserializeOwned,
@@ -164,7 +164,7 @@ impl<O, E> Handle<O, E> {
         self.ended_within(limit).await?.result()
     }
 
-    /// The front end of a scheduler may cut a long wait short, and a scheduler may be restarted: then it asks again.
+    /// Waits again where a front end of the scheduler cuts a long wait short, or the scheduler is restarted.
     async fn wait(&self, until: AwaitedState) -> Result<Snapshot, Error> {
         let request =
             wire::GetInstanceRequest { instance_id: self.id().to_owned(), get_inputs_and_outputs: true };
@@ -240,7 +240,7 @@ impl<O, E> Handle<O, E> {
             .map(drop)
     }
 
-    /// Suspends it: events still arrive and are kept, the code does not go on.
+    /// Suspends the instance: events still arrive and are kept, and the orchestrator does not run.
     ///
     /// # Errors
     ///
@@ -257,7 +257,7 @@ impl<O, E> Handle<O, E> {
         .map(drop)
     }
 
-    /// Lets it go on after [`Handle::suspend`].
+    /// Resumes the instance after [`Handle::suspend`].
     ///
     /// # Errors
     ///
@@ -274,7 +274,8 @@ impl<O, E> Handle<O, E> {
         .map(drop)
     }
 
-    /// Ends it with `output`, and leaves its children running. Wait for [`Handle::ended`] to see it end.
+    /// Terminates the instance with `output`, and leaves its children running. This returns before the instance has ended:
+    /// [`Handle::ended`] waits for that.
     ///
     /// # Errors
     ///
@@ -283,7 +284,7 @@ impl<O, E> Handle<O, E> {
         self.end(&output, false).await
     }
 
-    /// Ends it and all its children, theirs too, with `output`.
+    /// Terminates the instance and all its descendants with `output`.
     ///
     /// # Errors
     ///
@@ -303,7 +304,7 @@ impl<O, E> Handle<O, E> {
         .map(drop)
     }
 
-    /// Runs a failed instance again from where it failed.
+    /// Rewinds a failed instance: its failed activities and children run again, and all other results are kept.
     ///
     /// # Errors
     ///
@@ -322,7 +323,7 @@ impl<O, E> Handle<O, E> {
         .map(drop)
     }
 
-    /// Runs an ended instance again from its input, under the same id.
+    /// Starts an ended instance again with the same input, under the same id.
     ///
     /// # Errors
     ///
@@ -331,7 +332,7 @@ impl<O, E> Handle<O, E> {
         self.again(false).await.map(drop)
     }
 
-    /// Runs a new instance from the same input, and leaves this one as it is.
+    /// Starts a new instance with the same input, and leaves this one as it is.
     ///
     /// # Errors
     ///
@@ -353,7 +354,7 @@ impl<O, E> Handle<O, E> {
         Ok(Self::new(self.client.clone(), answer.instance_id))
     }
 
-    /// Deletes it when it has ended; `deleted` is 0 when there is no such instance.
+    /// Deletes the instance, which must have ended. [`Purged::deleted`] is 0 when there is no such instance.
     ///
     /// # Errors
     ///
@@ -362,7 +363,7 @@ impl<O, E> Handle<O, E> {
         self.client.purge_one(self.id(), false).await
     }
 
-    /// Deletes it and all its children, theirs too, as far as they have ended.
+    /// Deletes the instance, which must have ended, and those of its descendants that have ended.
     ///
     /// # Errors
     ///

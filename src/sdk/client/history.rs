@@ -1,4 +1,4 @@
-//! Fetches what happened.
+//! Fetches the history of an instance.
 
 use super::calls::Retry;
 use super::{Client, Error};
@@ -27,7 +27,7 @@ impl Client {
                 Ok(None) => return Ok(events.into()),
                 Err(status) => {
                     let error = Error::from_status(&status, self.target(), id);
-                    // Some schedulers say so, some send nothing.
+                    // Of a missing instance some schedulers send `NOT_FOUND`, others an empty stream.
                     let missing = events.is_empty() && matches!(error, Error::NotFound { .. });
                     return if missing { Ok(History::default()) } else { Err(error) };
                 }

@@ -10,13 +10,13 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purged {
-    /// How many instances are gone.
+    /// How many instances were deleted.
     pub deleted: usize,
-    /// Whether that was all; if not, ask again.
+    /// Whether every instance that fits is deleted. Where it is false, call again.
     pub complete: bool,
 }
 
-/// Which ended instances to delete; all of them unless said otherwise.
+/// Which ended instances to delete: all of them until a method narrows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "this only describes; give it to `Client::purge`"]
 pub struct Purge {
@@ -28,24 +28,24 @@ pub struct Purge {
 }
 
 impl Purge {
-    /// Every ended instance.
+    /// Deletes every ended instance.
     pub fn ended() -> Self {
         Self::default()
     }
 
-    /// Only those with this status, or another one named so.
+    /// Deletes only instances with this status. Each further call adds one status.
     pub fn status(mut self, status: Status) -> Self {
         self.statuses.push(status);
         self
     }
 
-    /// Only those created at `moment` or later.
+    /// Deletes only instances that were created at `moment` or later.
     pub fn created_from(mut self, moment: Timestamp) -> Self {
         self.created_from = Some(moment);
         self
     }
 
-    /// Only those created before `moment`.
+    /// Deletes only instances that were created before `moment`.
     pub fn created_before(mut self, moment: Timestamp) -> Self {
         self.created_to = Some(moment);
         self
@@ -65,7 +65,7 @@ impl Purge {
 }
 
 impl Client {
-    /// Deletes every ended instance that fits.
+    /// Deletes the ended instances that `which` selects.
     ///
     /// # Errors
     ///

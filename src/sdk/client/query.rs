@@ -6,7 +6,7 @@ use crate::model::{Status, Timestamp};
 use crate::wire;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-/// Which instances to list; all of them unless said otherwise.
+/// Which instances to list: all of them until a method narrows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "this only describes; give it to `Client::query`"]
 pub struct Query {
@@ -27,7 +27,7 @@ impl Default for Query {
 }
 
 impl Query {
-    /// Every instance.
+    /// Lists every instance, without payloads.
     pub const fn all() -> Self {
         Self {
             statuses: Vec::new(),
@@ -41,43 +41,44 @@ impl Query {
         }
     }
 
-    /// Only those with this status, or another one named so.
+    /// Lists only instances with this status. Each further call adds one status.
     pub fn status(mut self, status: Status) -> Self {
         self.statuses.push(status);
         self
     }
 
-    /// Only those created at `moment` or later.
+    /// Lists only instances that were created at `moment` or later.
     pub fn created_from(mut self, moment: Timestamp) -> Self {
         self.created_from = Some(moment);
         self
     }
 
-    /// Only those created before `moment`.
+    /// Lists only instances that were created before `moment`.
     pub fn created_before(mut self, moment: Timestamp) -> Self {
         self.created_to = Some(moment);
         self
     }
 
-    /// Only those whose id begins so.
+    /// Lists only instances whose id begins with `prefix`.
     pub fn id_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self
     }
 
-    /// Only those of this orchestration. The scheduler cannot look for it: the client passes over the others.
+    /// Lists only instances of the orchestration `name`. The protocol has no filter for it: the client fetches all and drops the
+    /// others.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Only those with this tag, as [`Query::name`] does it.
+    /// Lists only instances with this tag; the client drops the others, as for [`Query::name`].
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.push((key.into(), value.into()));
         self
     }
 
-    /// With input, output and custom status.
+    /// Fetches input, output and custom status too.
     pub fn with_payloads(mut self) -> Self {
         self.payloads = true;
         self
@@ -120,24 +121,24 @@ pub struct ListIds {
 }
 
 impl ListIds {
-    /// Every instance that has ended.
+    /// Lists every instance that has ended.
     pub fn ended() -> Self {
         Self { page: 100, ..Self::default() }
     }
 
-    /// Only those with this status, or another one named so.
+    /// Lists only instances with this status. Each further call adds one status.
     pub fn status(mut self, status: Status) -> Self {
         self.statuses.push(status);
         self
     }
 
-    /// Only those that ended at `moment` or later.
+    /// Lists only instances that ended at `moment` or later.
     pub fn completed_from(mut self, moment: Timestamp) -> Self {
         self.completed_from = Some(moment);
         self
     }
 
-    /// Only those that ended before `moment`.
+    /// Lists only instances that ended before `moment`.
     pub fn completed_before(mut self, moment: Timestamp) -> Self {
         self.completed_to = Some(moment);
         self
@@ -150,7 +151,7 @@ impl ListIds {
     }
 }
 
-/// Where the next page begins; schedulers say "nowhere" by silence, by an empty string, or by repeating themselves.
+/// Where the next page begins; a scheduler marks the last page by no token, by an empty one, or by repeating the last one.
 pub(super) enum Page {
     First,
     After(String),

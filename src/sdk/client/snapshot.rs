@@ -1,4 +1,4 @@
-//! Shows where an instance stands.
+//! Shows the status of an instance.
 
 use super::Error;
 use crate::model::{Status, Timestamp};
@@ -7,7 +7,7 @@ use crate::wire;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
-/// Where an instance stood when the scheduler was asked.
+/// The status of an instance when the scheduler was asked, with its payloads where those were asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     state: Box<wire::OrchestrationState>,
@@ -56,7 +56,7 @@ impl Snapshot {
         self.state.created_timestamp.as_ref().map(Timestamp::from_wire)
     }
 
-    /// When it last moved.
+    /// When its status or history last changed.
     pub fn updated(&self) -> Option<Timestamp> {
         self.state.last_updated_timestamp.as_ref().map(Timestamp::from_wire)
     }

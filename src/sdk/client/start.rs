@@ -12,27 +12,27 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// Which earlier holders of its id a new instance may replace.
+/// Which earlier instances of its id a new instance may replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reuse(Option<Vec<Status>>);
 
 impl Reuse {
-    /// Those that have ended; what the scheduler does when nothing is said.
+    /// Replaces an instance that has ended; this is the scheduler's default.
     pub const fn ended() -> Self {
         Self(None)
     }
 
-    /// None: an id that was ever used and not purged is refused.
+    /// Replaces no instance: an id that was used and not purged is refused.
     pub const fn never() -> Self {
         Self(Some(Vec::new()))
     }
 
-    /// Any: what still runs is terminated first.
+    /// Replaces any instance; one that still runs is terminated first.
     pub fn always() -> Self {
         Self(Some(Status::ALL.to_vec()))
     }
 
-    /// Those with one of these statuses.
+    /// Replaces an instance with one of these statuses.
     pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
         Self(Some(statuses.into_iter().collect()))
     }
@@ -43,7 +43,12 @@ impl Reuse {
     }
 }
 
-/// A new instance in the making; await it to start it.
+/// The start of an instance, being prepared; awaiting it starts the instance.
+///
+/// # Errors
+///
+/// Awaiting it gives [`Error::AlreadyExists`] when the id is taken, [`Error::Id`] when it is none, [`Error::Encode`] when the input
+/// cannot be written as JSON, [`Error::Nameless`] for a closure or a generic function; otherwise what the scheduler refuses.
 #[must_use = "nothing is started before this is awaited"]
 pub struct Start<O, E> {
     client: Client,
@@ -55,7 +60,7 @@ pub struct Start<O, E> {
 }
 
 impl Client {
-    /// Starts an orchestration by its function. Await it, or say more first.
+    /// Starts an orchestration by its function. Await it, or set more options first.
     #[expect(clippy::needless_pass_by_value, reason = "a function and its input read best as they are")]
     pub fn start<F, M>(&self, orchestrator: F, input: F::Input) -> Start<F::Output, F::Error>
     where
@@ -70,7 +75,7 @@ impl Client {
     }
 
     /// Starts an orchestration by its name, with `input` as JSON: one in another language, or one whose function is
-    /// not at hand. Await it, or say more first.
+    /// not at hand. Await it, or set more options first.
     pub fn start_named<E>(&self, name: &str, input: impl Serialize) -> Start<serde_json::Value, E> {
         Start::new(self.clone(), name, &input)
     }
@@ -107,20 +112,20 @@ impl<O, E> Start<O, E> {
         self
     }
 
-    /// Begins at a moment, not at once.
+    /// Starts the instance at `moment` instead of at once.
     pub fn at(mut self, moment: Timestamp) -> Self {
         self.request.scheduled_start_timestamp = Some(moment.to_wire());
         self.after = None;
         self
     }
 
-    /// Begins after a delay, not at once.
+    /// Starts the instance after `delay` instead of at once.
     pub fn after(mut self, delay: Duration) -> Self {
         self.after = Some(delay);
         self
     }
 
-    /// Says which earlier holders of the id it may replace; those that have ended unless set.
+    /// Sets which earlier instances of the same id this one may replace; those that have ended unless set.
     pub fn reuse(mut self, reuse: Reuse) -> Self {
         self.request.orchestration_id_reuse_policy = reuse.into_wire();
         self
@@ -136,7 +141,7 @@ impl<O, E> Start<O, E> {
         if let Some(delay) = after {
             request.scheduled_start_timestamp = Some(now.plus(delay).to_wire());
         }
-        // An id of our own making makes the call safe to repeat: if it is taken, it was taken by us.
+        // A random id makes the call safe to repeat: where it is taken, an earlier attempt of this call took it.
         let ours = request.instance_id.is_empty();
         if ours {
             request.instance_id = entropy::uuid().simple().to_string();

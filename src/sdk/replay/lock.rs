@@ -14,6 +14,10 @@ use std::task::{Context, Poll};
 use uuid::Uuid;
 
 /// Waits until every entity is locked. Returned by `ctx.lock(..)`.
+///
+/// # Panics
+///
+/// Awaited again after it has given its result.
 #[derive(Debug)]
 #[must_use = "nothing is locked until it is awaited; a wait that is dropped unlocks"]
 pub struct LockWait {

@@ -25,7 +25,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most `attempts` attempts, the first included; one second apart unless told otherwise.
+    /// Makes at most `attempts` attempts, the first included, one second apart unless [`Self::first_interval`] sets another time.
     pub fn attempts(attempts: u32) -> Self {
         Self {
             attempts,
@@ -38,31 +38,31 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to wait before the second attempt.
+    /// Waits this long before the second attempt; one second unless set.
     pub fn first_interval(mut self, interval: Duration) -> Self {
         self.first = interval;
         self
     }
 
-    /// By what each further wait is multiplied. Below 1 counts as 1.
+    /// Multiplies each further wait by `factor`; 1 unless set, and at least 1.
     pub fn backoff(mut self, factor: f64) -> Self {
         self.backoff = factor.max(1.0);
         self
     }
 
-    /// The longest wait.
+    /// Waits at most this long between two attempts.
     pub fn max_interval(mut self, interval: Duration) -> Self {
         self.longest = Some(interval);
         self
     }
 
-    /// No attempt begins later than this after the first.
+    /// Starts no attempt later than this after the first.
     pub fn total_timeout(mut self, timeout: Duration) -> Self {
         self.total = Some(timeout);
         self
     }
 
-    /// By what part, from 0 to 1, each wait may be longer or shorter. Drawn from the instance's id, so that a replay
+    /// Makes each wait longer or shorter by up to this part of it, from 0 to 1; 0 unless set. Drawn from the instance's id, so that a replay
     /// draws the same.
     pub fn jitter(mut self, part: f64) -> Self {
         self.jitter = part.clamp(0.0, 1.0);

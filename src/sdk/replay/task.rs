@@ -60,6 +60,10 @@ impl SlotWait {
 /// An activity, a child or an entity operation that was called. It runs whether or not it is awaited.
 ///
 /// Dropping it abandons the result. A retry policy then ends too; [`detach`](Self::detach) lets it go on.
+///
+/// # Panics
+///
+/// Awaited again after it has given its result.
 #[must_use = "the call is on its way, but its result is lost; await it, or say so with .detach()"]
 pub struct Task<T, E> {
     wait: SlotWait,
@@ -125,6 +129,10 @@ impl<T, E> fmt::Debug for Task<T, E> {
 }
 
 /// A durable timer. Dropping it cancels it.
+///
+/// # Panics
+///
+/// Awaited again after it has given its result.
 #[derive(Debug)]
 #[must_use = "a timer that is dropped is cancelled; await it"]
 pub struct Timer {
@@ -170,6 +178,10 @@ impl Drop for Timer {
 
 /// A wait for an external event. Waits of one name are served in the order they were made; a wait that is dropped
 /// gives its place, or the event it was given, to the next.
+///
+/// # Panics
+///
+/// Awaited again after it has given its result.
 #[must_use = "a wait that is dropped gives its place back; await it"]
 pub struct EventWait<T> {
     wait: SlotWait,

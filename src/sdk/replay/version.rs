@@ -31,29 +31,29 @@ enum Rule {
 }
 
 impl Versioning {
-    /// Every version.
+    /// Runs every version.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// This version and no other.
+    /// Runs this version and no other.
     pub fn strict(version: impl Into<String>) -> Self {
         Self { rule: Rule::Strict(version.into()), ..Self::default() }
     }
 
-    /// This version and those before it.
+    /// Runs this version and older ones.
     pub fn current_or_older(version: impl Into<String>) -> Self {
         Self { rule: Rule::CurrentOrOlder(version.into()), ..Self::default() }
     }
 
-    /// What to do with the others; without this they are given back.
+    /// Sets what to do with other versions; their turns are given back unless set.
     #[must_use]
     pub fn on_mismatch(mut self, mismatch: Mismatch) -> Self {
         self.mismatch = mismatch;
         self
     }
 
-    /// The version that children are started with when the call names none.
+    /// Sets the version of children whose call names none.
     #[must_use]
     pub fn for_children(mut self, version: &str) -> Self {
         self.children = Some(version.into());
