@@ -10,7 +10,7 @@ mod queue;
 mod tests;
 mod watch;
 
-pub(super) use job::{Idle, Job, JobFunction, JobHandle, SpareThreads, TurnLimits, TurnThreadPlan};
+pub(super) use job::{Job, JobFunction, JobHandle, SpareThreads, TurnLimits, TurnThreadPlan, WaitMode};
 pub(super) use queue::BATCH;
 pub(super) use watch::JobReport;
 
@@ -42,7 +42,7 @@ pub(super) struct TurnThread<J: Job> {
     shared: Arc<TurnThreadShared<J>>,
     name: String,
     plan: Arc<TurnThreadPlan<J>>,
-    idle: Idle,
+    wait_mode: WaitMode,
 }
 
 struct TurnThreadShared<J: Job> {
@@ -89,7 +89,11 @@ impl<J: Job> TurnThreadShared<J> {
 
 impl<J: Job> TurnThread<J> {
     /// Starts a turn thread.
-    pub(super) fn start(name: String, plan: Arc<TurnThreadPlan<J>>, idle: Idle) -> std::io::Result<Self> {
+    pub(super) fn start(
+        name: String,
+        plan: Arc<TurnThreadPlan<J>>,
+        wait_mode: WaitMode,
+    ) -> std::io::Result<Self> {
         let state = TurnThreadInner {
             jobs: JobQueue::new(),
             thread: ThreadState::Driving,
@@ -102,16 +106,16 @@ impl<J: Job> TurnThread<J> {
             waiting: Condvar::new(),
             arrived: Notify::new(),
         });
-        let turn_thread = Self { shared, name, plan, idle };
+        let turn_thread = Self { shared, name, plan, wait_mode };
         turn_thread.spawn(0)?;
         Ok(turn_thread)
     }
 
     fn spawn(&self, owner: u64) -> std::io::Result<()> {
-        let (shared, plan, idle) = (self.shared.clone(), self.plan.clone(), self.idle.clone());
+        let (shared, plan, wait_mode) = (self.shared.clone(), self.plan.clone(), self.wait_mode.clone());
         thread::Builder::new()
             .name(self.name.clone())
-            .spawn(move || run(&shared, &plan, &idle, owner))
+            .spawn(move || run(&shared, &plan, &wait_mode, owner))
             .map(drop)
     }
 
@@ -222,7 +226,7 @@ impl<J: Job> Drop for TurnThread<J> {
     }
 }
 
-fn run<J: Job>(shared: &TurnThreadShared<J>, plan: &TurnThreadPlan<J>, idle: &Idle, owner: u64) {
+fn run<J: Job>(shared: &TurnThreadShared<J>, plan: &TurnThreadPlan<J>, wait_mode: &WaitMode, owner: u64) {
     let mut work = (plan.work)();
     let mut streak = 0;
     loop {
@@ -236,13 +240,13 @@ fn run<J: Job>(shared: &TurnThreadShared<J>, plan: &TurnThreadPlan<J>, idle: &Id
                 NextStep::Send => false,
                 NextStep::Wait => true,
             };
-            state = match (idle, is_empty) {
-                (Idle::Asleep, true) => shared.sleep(state),
-                (Idle::Driving(handoff), true) if streak >= PATIENCE => {
+            state = match (wait_mode, is_empty) {
+                (WaitMode::Asleep, true) => shared.sleep(state),
+                (WaitMode::Driving(handoff), true) if streak >= PATIENCE => {
                     handoff.request_standby();
                     shared.sleep(state)
                 }
-                (Idle::Driving(handoff), true) => {
+                (WaitMode::Driving(handoff), true) => {
                     drop(state);
                     if !handoff.drive(shared.arrived.notified()) {
                         return;
@@ -250,9 +254,9 @@ fn run<J: Job>(shared: &TurnThreadShared<J>, plan: &TurnThreadPlan<J>, idle: &Id
                     shared.lock()
                 }
                 // Another thread drives the runtime.
-                (Idle::Asleep, false) => state,
-                (Idle::Driving(_), false) if streak >= PATIENCE => state,
-                (Idle::Driving(handoff), false) => {
+                (WaitMode::Asleep, false) => state,
+                (WaitMode::Driving(_), false) if streak >= PATIENCE => state,
+                (WaitMode::Driving(handoff), false) => {
                     drop(state);
                     if !handoff.drive(tokio::task::yield_now()) {
                         return;
@@ -261,7 +265,7 @@ fn run<J: Job>(shared: &TurnThreadShared<J>, plan: &TurnThreadPlan<J>, idle: &Id
                 }
             };
         };
-        if let Idle::Driving(handoff) = idle
+        if let WaitMode::Driving(handoff) = wait_mode
             && (job.is_long() || state.jobs.len() >= LONG_QUEUE)
         {
             handoff.request_standby();

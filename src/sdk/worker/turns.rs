@@ -9,7 +9,7 @@ use super::lru::LruCache;
 use super::options::Options;
 use super::stopped::Left;
 use super::turn_thread::{
-    JobReport, Idle, Job, JobFunction, JobHandle, SpareThreads, TurnLimits, TurnThread, TurnThreadPlan,
+    Job, JobFunction, JobHandle, JobReport, SpareThreads, TurnLimits, TurnThread, TurnThreadPlan, WaitMode,
 };
 use crate::clock::Clock;
 use crate::model::{Timestamp, failure};
@@ -156,9 +156,11 @@ impl Turns {
             clock: Arc::clone(clock),
             spare: SpareThreads::new(options.stuck_threads),
         });
-        let idle = if threads == 1 { Idle::Driving(Arc::clone(handoff)) } else { Idle::Asleep };
+        let wait_mode = if threads == 1 { WaitMode::Driving(Arc::clone(handoff)) } else { WaitMode::Asleep };
         let turn_threads = (0..threads)
-            .map(|index| TurnThread::start(format!("taskhub-turns-{index}"), Arc::clone(&plan), idle.clone()))
+            .map(|index| {
+                TurnThread::start(format!("taskhub-turns-{index}"), Arc::clone(&plan), wait_mode.clone())
+            })
             .collect::<std::io::Result<Vec<_>>>()?;
         Ok(Self { threads: turn_threads, activities: Arc::clone(activities), done })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a turn thread does while there is no job.
 #[derive(Clone)]
-pub(in crate::sdk::worker) enum Idle {
+pub(in crate::sdk::worker) enum WaitMode {
     /// It sleeps.
     Asleep,
     /// It drives the worker's runtime.

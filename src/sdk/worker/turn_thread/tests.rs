@@ -96,7 +96,7 @@ impl Tried {
             clock: clock.clone(),
             spare: SpareThreads::new(spare),
         };
-        let turn_thread = TurnThread::start("turns".into(), Arc::new(plan), Idle::Asleep).unwrap();
+        let turn_thread = TurnThread::start("turns".into(), Arc::new(plan), WaitMode::Asleep).unwrap();
         Self { clock, turn_thread, heard }
     }
 
@@ -237,7 +237,7 @@ fn a_turn_thread_that_is_swamped_for_long_leaves_the_runtime_to_the_standby_thre
         clock: Arc::new(ManualClock::new(Timestamp::EPOCH)),
         spare: SpareThreads::new(0),
     };
-    let rest = Idle::Driving(Arc::clone(&handoff));
+    let rest = WaitMode::Driving(Arc::clone(&handoff));
     let turn_thread = TurnThread::start("turns".into(), Arc::new(plan), rest).unwrap();
     let run = |number| {
         turn_thread.push([Say::Number(number)]);
