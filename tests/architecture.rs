@@ -336,6 +336,7 @@ fn paths_are_found_in_groups_and_beside_code_but_not_in_comments_strings_and_tes
 }
 
 /// A file of a crate that is not for tests only.
+#[expect(clippy::struct_field_names, reason = "the module's path is called so everywhere else")]
 struct Module {
     file: PathBuf,
     /// Its path, from the crate's root.

@@ -5,11 +5,12 @@
 //! Not modelled: time (a request of the standby thread only saves the wait for its next check), memory orders (the handoff
 //! has no atomics of its own) and the counts of its `Arc`s.
 
+#![expect(clippy::unwrap_used, reason = "a thread of a model that panics fails the test")]
+
 #[path = "handoff/model.rs"]
 mod sync;
 
 #[path = "../src/sdk/worker/handoff.rs"]
-#[expect(clippy::duplicate_mod, reason = "the file under test is compiled against other primitives")]
 mod handoff;
 
 use handoff::{EndOnDrop, Handoff};

@@ -1,5 +1,4 @@
 //! Reads the kept records with `docs/records.proto`, as any protobuf tool would.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 use protox::prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
 use std::collections::BTreeSet;

@@ -117,7 +117,10 @@ fn waits(status: Status, history: &model::History) -> String {
             }
             WaitsFor::Nothing | WaitsFor::Tasks(_) => String::new(),
         },
-        // Suspended, ended, or a status that a later version adds.
+        Status::Suspended | Status::Completed | Status::Failed | Status::Terminated | Status::Canceled => {
+            String::new()
+        }
+        // A status that a later version adds.
         _ => String::new(),
     }
 }

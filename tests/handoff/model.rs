@@ -1,5 +1,11 @@
 //! The primitives of the handoff as loom sees them, and a model of tokio's current-thread runtime: one thread at a time runs
 //! its tasks, and each thread that blocks on a future polls it when it is woken.
+#![expect(
+    clippy::unwrap_used,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "the primitives look like the standard library's, and nothing poisons them"
+)]
 
 use loom::sync::{Condvar as LoomCondvar, Mutex as LoomMutex, MutexGuard as LoomGuard};
 use std::collections::VecDeque;

@@ -456,8 +456,11 @@ impl World {
         let stats = self.stats();
         self.lives += 1;
         // As a store would give them back.
-        let kept: Vec<Record> =
-            self.log.iter().map(|record| Record::decode(record.encode().into()).unwrap()).collect();
+        let kept: Vec<Record> = self
+            .log
+            .iter()
+            .map(|record| Record::decode(record.encode().into()).expect("a record is read as it was written"))
+            .collect();
         assert!(kept == self.log, "a record reads as it was written");
         self.engine = Engine::rebuild(config(self.lives), kept, self.now);
         assert_eq!(self.engine.take_records(), [], "a rebuild decides nothing");

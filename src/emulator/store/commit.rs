@@ -82,12 +82,11 @@ impl Future for AwaitedBatch {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut shared = lock(&self.0);
-        match shared.result.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                shared.hub = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(result) = shared.result.take() {
+            Poll::Ready(result)
+        } else {
+            shared.hub = Some(cx.waker().clone());
+            Poll::Pending
         }
     }
 }

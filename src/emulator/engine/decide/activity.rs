@@ -15,12 +15,11 @@ impl Decider {
         now: Timestamp,
     ) {
         self.limit.on_activity(&mut answer);
-        match answer.failure_details {
-            Some(failure) => self.fail_activity(id, task, failure, now),
-            None => {
-                let event = event::task_completed(now, task, answer.result);
-                self.arrive(id, Settles::Activity(task), Kind::TaskCompleted, &event, now);
-            }
+        if let Some(failure) = answer.failure_details {
+            self.fail_activity(id, task, failure, now);
+        } else {
+            let event = event::task_completed(now, task, answer.result);
+            self.arrive(id, Settles::Activity(task), Kind::TaskCompleted, &event, now);
         }
     }
 

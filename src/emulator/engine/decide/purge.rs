@@ -42,7 +42,7 @@ impl Decider {
     /// Deletes an instance that has ended, with its subtree where that is asked for, or an entity. How many there were;
     /// children that run are passed over.
     fn purge_one(&mut self, id: &InstanceId, recursive: bool, now: Timestamp) -> usize {
-        if !self.state.instance(id).is_some() && id.is_entity() {
+        if self.state.instance(id).is_none() && id.is_entity() {
             return usize::from(self.purge_entity(id, now));
         }
         let mut deleted = 0;

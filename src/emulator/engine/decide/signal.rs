@@ -70,7 +70,7 @@ impl Decider {
         event: &HistoryEvent,
         now: Timestamp,
     ) -> Result<Reply, Refusal> {
-        if !self.state.instance(id).is_some() {
+        if self.state.instance(id).is_none() {
             return Err(Refusal::NoSuchInstance { id: id.clone() });
         }
         self.send_event(id, kind, event, now);

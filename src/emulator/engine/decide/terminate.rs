@@ -140,7 +140,7 @@ pub(super) fn terminated_since(instance: &Instance, consumed: usize) -> Option<T
     since.find(|arrived| arrived.kind == Kind::ExecutionTerminated).map(Termination::of)
 }
 
-/// TakesEffect a termination takes effect.
+/// `TakesEffect` a termination takes effect.
 #[derive(Debug, PartialEq, Eq)]
 enum TakesEffect {
     Nowhere,
@@ -267,22 +267,25 @@ mod tests {
         }
     }
 
-    fn client() -> Option<(Status, Option<String>)> {
-        Some((Status::Terminated, Some("client".into())))
+    fn by_the_client() -> (Status, Option<String>) {
+        (Status::Terminated, Some("client".into()))
     }
 
     #[test]
     fn a_termination_that_the_turn_told_wins_over_all_that_the_turn_answers() {
         let told = terminated("client");
         for answered in [None, Some(completed(3)), Some(continued(3))] {
-            assert_eq!(shown(how_it_ends(answered, Some(&told), || Some(terminated("late")))), client());
+            assert_eq!(
+                shown(how_it_ends(answered, Some(&told), || Some(terminated("late")))),
+                Some(by_the_client())
+            );
         }
     }
 
     #[test]
     fn a_termination_that_came_since_wins_over_continue_as_new_alone() {
         let since = || Some(terminated("client"));
-        assert_eq!(shown(how_it_ends(Some(continued(3)), None, since)), client());
+        assert_eq!(shown(how_it_ends(Some(continued(3)), None, since)), Some(by_the_client()));
         let done = Some((Status::Completed, Some("done".into())));
         assert_eq!(shown(how_it_ends(Some(completed(3)), None, since)), done);
         assert!(how_it_ends(None, None, since).is_none());

@@ -102,7 +102,9 @@ impl Engine {
         let slot = self.decider.state.slot(id);
         let place = match task {
             None => slot.map(|(_, volatile)| &volatile.turn),
-            Some(task) => slot.and_then(|(i, _)| i.activity(task)).map(|activity| activity.place()),
+            Some(task) => slot
+                .and_then(|(i, _)| i.activity(task))
+                .map(super::super::state::instance::PendingActivity::place),
         };
         let name = match kind {
             WorkKind::Batch => id.entity_name().unwrap_or_default().to_owned(),

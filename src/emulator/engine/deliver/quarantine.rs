@@ -55,7 +55,7 @@ impl Engine {
         let work = held.work();
         match held {
             Held::Batch { id, .. } if self.decider.state.entities().backlog(id) > 1 => {
-                self.suspects.forgive(&work)
+                self.suspects.forgive(&work);
             }
             Held::Batch { .. } | Held::Turn(..) | Held::Activity { .. } => self.suspects.clear(&work),
         }

@@ -114,7 +114,9 @@ impl Engine {
             }
             Work::Activity(id, task) => {
                 let instance = self.decider.state.instance(id);
-                let activity = instance.and_then(|i| i.activity(*task)).map(|activity| activity.place());
+                let activity = instance
+                    .and_then(|i| i.activity(*task))
+                    .map(super::super::state::instance::PendingActivity::place);
                 activity.is_some_and(|a| a.stage == Stage::Ready && a.class == class)
             }
             Work::Batch(id) => self.decider.state.entities().is_ready(id),

@@ -140,7 +140,7 @@ impl Entity {
             for message in std::mem::take(&mut self.queue) {
                 match message {
                     QueuedMessage::Operation(operation) if operation.sent_by(holder) => {
-                        taken.push_back(operation)
+                        taken.push_back(operation);
                     }
                     QueuedMessage::Operation(_) | QueuedMessage::Lock(_) => self.queue.push_back(message),
                 }

@@ -134,9 +134,12 @@ impl Fields {
     pub(super) fn all(&mut self, field: u32) -> Vec<Bytes> {
         let mut taken = Vec::new();
         for (number, value) in std::mem::take(&mut self.left) {
-            match value {
-                FieldValue::Bytes(bytes) if number == field => taken.push(bytes),
-                value => self.left.push((number, value)),
+            if number == field
+                && let FieldValue::Bytes(bytes) = value
+            {
+                taken.push(bytes);
+            } else {
+                self.left.push((number, value));
             }
         }
         taken

@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 
 /// One record for each variant, and for each variant inside of one; every field that may be missing is there in one of
 /// them and missing in another.
+#[expect(clippy::too_many_lines, reason = "a list, of one record for each variant")]
 fn samples() -> Vec<(&'static str, Record)> {
     let id = InstanceId::unchecked("order-1");
     let at = Timestamp::from_micros(1_767_225_600_000_001);
