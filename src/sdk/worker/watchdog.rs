@@ -13,6 +13,10 @@ use tokio::sync::{oneshot, watch};
 /// How often the watchdog checks while work is in flight.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// After how many checks in a row without work in flight the thread sleeps until there is some. To wake it takes longer than
+/// a short turn does, so it is not woken for the first work item after a short pause.
+const IDLE_LOOKS: u32 = 100;
+
 /// How long the worker's threads may take to end after the grace.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -45,12 +49,19 @@ impl Watchdog {
 
     async fn look_after(&self) {
         let mut watches = ActivityWatches::default();
+        let mut idle_looks = 0;
         loop {
-            self.in_flight.until_busy().await;
+            if idle_looks == IDLE_LOOKS {
+                self.in_flight.until_busy().await;
+                idle_looks = 0;
+            }
             self.clock.sleep_until(self.clock.now().plus(LOOK_EVERY)).await;
             self.executors.look(&mut watches);
             if self.in_flight.under_way() == 0 {
                 watches = ActivityWatches::default();
+                idle_looks += 1;
+            } else {
+                idle_looks = 0;
             }
         }
     }
