@@ -7,11 +7,11 @@ pub mod event;
 pub(crate) mod extension;
 #[doc(hidden)]
 pub mod failure;
-pub mod history;
-pub mod id;
-pub mod kind;
-pub mod status;
-pub mod time;
+mod history;
+mod id;
+mod kind;
+mod status;
+mod time;
 
 pub use history::{Event, EventFailure, History};
 pub use id::{ExecutionId, HubName, InstanceId, InvalidId};

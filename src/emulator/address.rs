@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+#[doc(hidden)]
 /// The address by which clients on this machine reach a listener: the loopback address, where it listens on all.
 pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
@@ -13,6 +14,7 @@ pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+#[doc(hidden)]
 /// The authority of a listener's URL: `localhost` and the port, where `localhost` reaches it.
 ///
 /// SDKs tell an emulator from a scheduler in Azure by that name.

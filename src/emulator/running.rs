@@ -50,6 +50,7 @@ impl Emulator {
         self.hubs.all().into_iter().map(|(name, _)| name.as_str().to_owned()).collect()
     }
 
+    #[doc(hidden)]
     /// The handle of a hub, for commands without a connection; `None` where there is no hub of that name.
     pub fn hub(&self, name: &str) -> Option<Handle> {
         self.hubs.get(&HubName::new(name))

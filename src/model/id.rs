@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Longest instance or entity id a client may choose, in characters.
-pub const MAX_ID_LENGTH: usize = 100;
+const MAX_ID_LENGTH: usize = 100;
 
 /// The id of an orchestration, or of an entity (`@name@key`), in one hub. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -45,6 +45,7 @@ impl Status {
         }
     }
 
+    #[doc(hidden)]
     /// The status as the wire names it.
     pub const fn to_wire(self) -> Wire {
         match self {
@@ -58,6 +59,7 @@ impl Status {
         }
     }
 
+    #[doc(hidden)]
     /// Reads a wire status; `None` for `CONTINUED_AS_NEW`, which no instance ever has.
     pub const fn from_wire(wire: Wire) -> Option<Self> {
         match wire {
@@ -105,6 +107,7 @@ impl Statuses {
         Self(statuses.into_iter().fold(0, |chosen, status| chosen | 1 << status as u8))
     }
 
+    #[doc(hidden)]
     /// Reads a wire's list, where an empty one chooses all. What no instance ever has chooses nothing: a list of
     /// `CONTINUED_AS_NEW` alone, or of numbers that are no status, fits no instance.
     pub fn from_wire(list: &[i32]) -> Self {

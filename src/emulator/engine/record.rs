@@ -23,7 +23,9 @@ use bytes::Bytes;
     reason = "the large ones are the frequent ones, and a batch is short-lived"
 )]
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Record {
+    #[doc(hidden)]
     /// An instance is created, in place of another one of its id if there was one.
     Created {
         /// Its id.
@@ -35,6 +37,7 @@ pub enum Record {
         /// When its first turn may be handed out; `None` for at once.
         start_at: Option<Timestamp>,
     },
+    #[doc(hidden)]
     /// An event arrives in an inbox.
     Arrived {
         /// Whose.
@@ -46,6 +49,7 @@ pub enum Record {
         /// The event, encoded.
         event: Bytes,
     },
+    #[doc(hidden)]
     /// A turn is committed.
     Committed {
         /// Whose.
@@ -53,6 +57,7 @@ pub enum Record {
         /// What it came to.
         commit: Box<Commit>,
     },
+    #[doc(hidden)]
     /// A turn is committed that begins the next execution (continue-as-new).
     Continued {
         /// Whose.
@@ -60,6 +65,7 @@ pub enum Record {
         /// What the next execution begins with.
         next: Box<Continued>,
     },
+    #[doc(hidden)]
     /// An instance is suspended, or runs again, though no worker was told yet.
     Paused {
         /// Which.
@@ -69,6 +75,7 @@ pub enum Record {
         /// Whether it is suspended now.
         suspended: bool,
     },
+    #[doc(hidden)]
     /// A rewind begins: the instance has left FAILED.
     RewindBegan {
         /// Whose.
@@ -78,6 +85,7 @@ pub enum Record {
         /// The `ExecutionRewound`, encoded.
         event: Bytes,
     },
+    #[doc(hidden)]
     /// The worker has written the history anew.
     Rewound {
         /// Whose.
@@ -85,6 +93,7 @@ pub enum Record {
         /// What it came to.
         rewound: Box<Rewound>,
     },
+    #[doc(hidden)]
     /// The worker has refused to rewind: the old end stands again.
     RewindRefused {
         /// Whose.
@@ -92,6 +101,7 @@ pub enum Record {
         /// When.
         at: Timestamp,
     },
+    #[doc(hidden)]
     /// An entity answers an execution that has failed: it will be wanted if that is rewound.
     Late {
         /// Whose.
@@ -101,11 +111,13 @@ pub enum Record {
         /// The event, encoded.
         event: Bytes,
     },
+    #[doc(hidden)]
     /// An instance is deleted.
     Removed {
         /// Which.
         id: InstanceId,
     },
+    #[doc(hidden)]
     /// An entity changes.
     Entity(Changed),
 }
