@@ -23,7 +23,7 @@ static SEVERAL: LazyLock<bool> =
 /// Keeps the thread of a current-thread runtime from parking for about a tenth of a millisecond after the last `extend`. Cheap
 /// to clone.
 #[derive(Debug, Clone)]
-pub struct BusyWait(Arc<BusyWaitState>);
+pub(crate) struct BusyWait(Arc<BusyWaitState>);
 
 #[derive(Debug)]
 struct BusyWaitState {
@@ -43,7 +43,8 @@ impl Default for BusyWait {
 
 impl BusyWait {
     /// Parks at once.
-    pub fn never() -> Self {
+    #[cfg(feature = "sdk")]
+    pub(crate) fn never() -> Self {
         Self::with(0)
     }
 
@@ -53,7 +54,7 @@ impl BusyWait {
 
     /// Begins the busy-wait again, because something has arrived, unless many items are in flight. With many, no peer waits for
     /// a single answer, and what arrives while the thread is parked is read and answered together, which is cheaper.
-    pub fn extend_if_few(&self, under_way: usize) {
+    pub(crate) fn extend_if_few(&self, under_way: usize) {
         if under_way <= FEW {
             self.extend();
         }
@@ -66,7 +67,7 @@ impl BusyWait {
     }
 
     /// Has the runtime poll again and again while a busy-wait lasts. Never ends; costs nothing between busy-waits.
-    pub async fn run(self) {
+    pub(crate) async fn run(self) {
         if self.0.polls == 0 {
             return std::future::pending().await;
         }

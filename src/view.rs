@@ -7,7 +7,7 @@
 //!
 //! - [`InstanceView`]: the tasks that a history has, their attempts folded.
 //! - [`WaitsFor`], [`Standstill`]: what the instance waits for, and why it does not go on.
-//! - [`WorkerView`]: who is connected. [`unclaimed`]: which name was meant where no worker has the one that was given.
+//! - [`WorkerView`]: who is connected. `unclaimed`: which name was meant where no worker has the one that was given.
 //! - `text`: moments, durations and payloads on one line.
 
 mod tasks;

@@ -50,7 +50,7 @@ const BATCH: usize = 1_024;
 /// gone. Messages that are sent while it loads wait.
 ///
 /// It extends `busy_wait` whenever it has done something.
-pub fn start(
+pub(crate) fn start(
     opening: Opening,
     clock: Arc<dyn Clock>,
     busy_wait: BusyWait,

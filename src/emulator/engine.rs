@@ -27,6 +27,7 @@ mod tests;
 use crate::model::{InstanceId, Timestamp};
 use command::{Command, Effect, Refusal, Reply, StreamId};
 use decide::Decider;
+#[cfg(feature = "emulator")]
 pub(in crate::emulator) use decide::limit;
 use deliver::departure::Departure;
 use deliver::gather::Gathering;

@@ -15,15 +15,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-mod activity;
+pub(crate) mod activity;
 pub(crate) mod batch;
 mod entity;
 #[cfg(feature = "sdk")]
 mod pace;
 pub(crate) mod turn;
 
+pub(crate) use activity::ActivityRun;
 pub use activity::ActivityRunner;
-pub(crate) use activity::{ActivityResult, ActivityRun};
 pub use batch::run_entity_batch;
 pub use entity::{EntityDef, EntityState};
 pub use turn::{Cached, TurnOutcome, run_turn};

@@ -227,8 +227,9 @@ fn modifiers(attributes: &[Attribute]) -> (&'static str, String) {
         .flat_map(|list| list.split(',').map(|name| name.trim().replace(' ', "")).collect::<Vec<_>>())
         .collect();
     names.sort();
-    let derives = if names.is_empty() { String::new() } else { format!(", derive({})", names.join(", ")) };
-    (if open { "non_exhaustive " } else { "" }, derives)
+    let derive_list =
+        if names.is_empty() { String::new() } else { format!(", derive({})", names.join(", ")) };
+    (if open { "non_exhaustive " } else { "" }, derive_list)
 }
 
 fn signature(krate: &Krate, at: &ModPath, signature: &Signature) -> String {

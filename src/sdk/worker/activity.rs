@@ -4,7 +4,7 @@ use super::in_flight::InFlightGuard;
 use super::stopped::Left;
 use crate::clock::Clock;
 use crate::model::{Timestamp, failure};
-use crate::sdk::registry::{ActivityResult, ActivityRun, ActivityRunner};
+use crate::sdk::registry::{ActivityRun, ActivityRunner, activity::ActivityResult};
 use crate::sdk::replay::{ActivityContext, Cancellation};
 use crate::wire;
 use std::pin::Pin;

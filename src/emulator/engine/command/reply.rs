@@ -72,7 +72,7 @@ pub enum Effect {
         /// An encoded `wire::WorkItem`.
         item: Bytes,
     },
-    /// Say with [`Command::Drained`] what the worker has taken from its stream, now or as soon as it takes something.
+    /// Say with [`Command::Drained`](super::Command::Drained) what the worker has taken from its stream, now or as soon as it takes something.
     Report {
         /// Which stream.
         stream: StreamId,
@@ -94,7 +94,7 @@ pub enum Effect {
 /// What a hub holds, for dashboards, tests and the failure print.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
-    /// How many instances there are, by status, in the order of [`Status::ALL`].
+    /// How many instances there are, by status, in the order of [`Status::ALL`](crate::model::Status::ALL).
     pub instances: [usize; 7],
     /// How many entities there are, stateless ones among them.
     pub entities: usize,
