@@ -7,6 +7,8 @@
 mod lines;
 #[path = "log/lives.rs"]
 mod lives;
+#[path = "log/undeliverable.rs"]
+mod undeliverable;
 #[path = "log/warnings.rs"]
 mod warnings;
 
@@ -41,8 +43,8 @@ impl Watched {
     async fn start(hub: &'static str) -> Self {
         let lines = Lines::of(hub);
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
-        let builder =
-            Emulator::builder().hubs([hub]).clock(clock.clone()).turn_lease(Duration::from_secs(300));
+        let builder = Emulator::builder().hubs([hub]).clock(clock.clone());
+        let builder = builder.turn_lease(Duration::from_secs(300)).max_worker_losses(2);
         let emulator = builder.start().await.unwrap();
         let channel = Channel::from_shared(emulator.endpoint()).unwrap().connect().await.unwrap();
         Self { emulator, clock, client: Client::new(channel), hub, lines }
