@@ -18,7 +18,7 @@ const SUITES: &str = "
 | --- | --- | --- |
 | `python-dts` | what the Python SDK marks for the DTS emulator (90), and 5 unmarked | 95 of 95 |
 | `python-core` | what it runs against its own in-memory backend (110 end to end, the rest units in the same folders) | 176 of 176 |
-| `js` | what the JavaScript SDK runs against the DTS emulator, history export in a run of its own | 185 of 185, and 17 of 18 |
+| `js` | what the JavaScript SDK runs against the DTS emulator, history export in a run of its own | 185 of 185, and 17 or 18 of 18 |
 | `java` | what the Java SDK tags as integration tests (client 81, large payloads 15, history export 2); 7 more are disabled there | 97 of 98 |
 | `go` | the Go SDK's client suite, whose own scheduler is replaced by ours | 8 of 10 |
 
@@ -26,8 +26,10 @@ const SUITES: &str = "
 Go suite send a reuse policy of an older protocol, whose action was field 2; the field is gone, and the statuses that
 are left are refused. Maven compiles the Java checkout, so that Gradle is not needed; the suite wants port 4001.
 
-`should delete an export job` of the JavaScript suite expects the job to be there after a deletion that the SDK does not
-wait for; it is gone by then.
+`should delete an export job` of the JavaScript suite is a race: alone it passed 6 times of 12, against one and the same emulator. The
+test expects the job's entity to be there after its deletion, in its first state. It is there if the job's orchestration, which
+the test terminates at the same time, calls `get` once more after the entity has been deleted, because that call makes the entity anew. If
+the termination reaches the orchestration before that call, the entity stays deleted, and the test gets `ExportJobNotFoundError`.
 
 One file of the JavaScript suite is left out: `worker-stream-recovery` wants nothing to listen at first and then starts
 the official image by itself.

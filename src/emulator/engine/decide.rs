@@ -17,6 +17,7 @@ pub(crate) mod open_turn;
 mod outbox;
 mod purge;
 mod query;
+mod recorded;
 mod repeat;
 mod restart;
 mod rewind;
@@ -29,26 +30,24 @@ mod turn;
 
 use super::notice::Notices;
 use super::record::Record;
-use super::state::HubState;
 use crate::model::InstanceId;
 use ids::Ids;
 use limit::Limit;
 use outbox::Outgoing;
+use recorded::RecordedState;
 use repeat::Requests;
 use std::collections::VecDeque;
 
 /// The state of a hub, and what decisions about it have left to do.
 #[derive(Debug)]
 pub(crate) struct Decider {
-    pub(crate) state: HubState,
+    pub(crate) state: RecordedState,
     pub(crate) notices: Notices,
     ids: Ids,
     limit: Limit,
     requests: Requests,
     /// What instances send each other, to be carried.
     outbox: VecDeque<Outgoing>,
-    /// Records that are applied, and that the store has not got yet.
-    records: Vec<Record>,
     /// Entities of which a batch can be run now.
     ready: VecDeque<InstanceId>,
     /// Entities whose batch waited to be handed out and is not wanted any more.
@@ -58,13 +57,12 @@ pub(crate) struct Decider {
 impl Decider {
     pub(crate) fn new(seed: u128, max_payload: Option<usize>) -> Self {
         Self {
-            state: HubState::default(),
+            state: RecordedState::default(),
             notices: Notices::default(),
             ids: Ids::new(seed),
             limit: Limit(max_payload),
             requests: Requests::default(),
             outbox: VecDeque::new(),
-            records: Vec::new(),
             ready: VecDeque::new(),
             unwanted: VecDeque::new(),
         }
@@ -77,14 +75,13 @@ impl Decider {
 
     /// Makes a change, and keeps its record.
     fn put(&mut self, record: Record) {
-        self.state.apply(&record);
-        self.records.push(record);
+        self.state.put(record);
     }
 
     /// Makes changes again that were recorded in another life of the hub.
     pub(crate) fn replay(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
-            self.state.apply(&record);
+            self.state.replay(&record);
             // Nothing has a place in delivery yet.
             while self.state.take_dropped().is_some() {}
         }
@@ -92,7 +89,7 @@ impl Decider {
 
     /// Whether delivery has followed everything that was decided, where it has followed so many records.
     pub(crate) fn is_followed(&self, records: usize) -> bool {
-        self.records.len() == records
+        self.state.records().len() == records
             && self.ready.is_empty()
             && self.unwanted.is_empty()
             && !self.state.has_dropped()
@@ -100,13 +97,12 @@ impl Decider {
 
     /// The records that were made and not taken yet.
     pub(crate) fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+        self.state.take_records()
     }
 
     /// Puts back what [`Decider::take_records`] took, before what was recorded since.
     pub(crate) fn put_back(&mut self, records: Vec<Record>) {
-        let since = std::mem::replace(&mut self.records, records);
-        self.records.extend(since);
+        self.state.put_back(records);
     }
 
     /// An entity of which a batch can be run now; it is to be handed out once.

@@ -92,7 +92,7 @@ impl Decider {
     ) -> Completion {
         let Self { state, ids, .. } = self;
         let mut mint = || ids.uuid().to_string();
-        let (completion, mut decision) = state.entity_step(|entities, decision| match answer {
+        let (completion, mut decision) = state.step_entities(|entities, decision| match answer {
             Ok(answer) => entities.complete(id, number, answer, now, &mut mint, decision),
             Err(failed) => entities.too_large(id, number, &failed, now, decision),
         });
@@ -121,16 +121,14 @@ impl Decider {
         self.entity_step(now, |entities, decision| entities.fail_calls(id, failed, now, decision))
     }
 
-    /// Lets the entities take a step, keeps its records, and does what it asks for.
+    /// Lets the entities take a step, and does what it asks for.
     fn entity_step<T>(&mut self, now: Timestamp, step: impl FnOnce(&mut Entities, &mut Decision) -> T) -> T {
-        let (result, decision) = self.state.entity_step(step);
+        let (result, decision) = self.state.step_entities(step);
         self.absorb(decision, now);
         result
     }
 
     fn absorb(&mut self, decision: Decision, now: Timestamp) {
-        // The entities have applied their changes already; here they are kept.
-        self.records.extend(decision.changes.into_iter().map(Record::Entity));
         for (caller, event) in decision.answers {
             self.answer(&caller.instance, &caller.execution, &event, now);
         }
