@@ -23,7 +23,7 @@ mod tests;
 
 pub use capacity::Capacity;
 pub use close_notice::CloseNotice;
-pub use handle::Handle;
+pub use handle::HubHandle;
 pub use hub::Opening;
 pub use hubs::MissingHub;
 pub(super) use hubs::{HubError, Hubs, Naming, NewHub};
@@ -54,10 +54,10 @@ pub(crate) fn start(
     opening: Opening,
     clock: Arc<dyn Clock>,
     busy_wait: BusyWait,
-) -> (Handle, impl Future<Output = ()> + Send + 'static) {
+) -> (HubHandle, impl Future<Output = ()> + Send + 'static) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let end = Arc::<StopReason>::default();
-    (Handle::new(sender, end.clone()), open(opening, clock, busy_wait, receiver, end))
+    (HubHandle::new(sender, end.clone()), open(opening, clock, busy_wait, receiver, end))
 }
 
 async fn open(

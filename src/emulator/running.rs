@@ -1,7 +1,7 @@
 //! A running emulator: its addresses, its hubs, and its end.
 
 use super::address::authority;
-use super::dispatch::{Handle, Hubs};
+use super::dispatch::{HubHandle, Hubs};
 use crate::model::HubName;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -52,7 +52,7 @@ impl Emulator {
 
     #[doc(hidden)]
     /// The handle of a hub, for commands without a connection; `None` where there is no hub of that name.
-    pub fn hub(&self, name: &str) -> Option<Handle> {
+    pub fn hub(&self, name: &str) -> Option<HubHandle> {
         self.hubs.get(&HubName::new(name))
     }
 

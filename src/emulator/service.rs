@@ -23,7 +23,7 @@ mod streams;
 pub(super) use admission::{ClientBudget, ClientLimits, ReplyReservation};
 pub(super) use router::GrpcRouter;
 
-use super::dispatch::{Capacity, Handle, Hubs};
+use super::dispatch::{Capacity, HubHandle, Hubs};
 use crate::clock::Clock;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) struct Service {
 
 impl Service {
     /// The hub that a request is for.
-    fn hub_of(&self, headers: &HeaderMap) -> Result<Handle, Status> {
+    fn hub_of(&self, headers: &HeaderMap) -> Result<HubHandle, Status> {
         Ok(self.hubs.find(metadata::hub(headers)?)?)
     }
 }

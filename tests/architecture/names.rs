@@ -8,16 +8,11 @@ const SHARED: &[(&str, usize, &str)] = &[
     ("Entity", 2, "an entity as the hub keeps it, and as its author writes it"),
     ("EntityQuery", 2, "the client's question, and the hub's command that it becomes"),
     ("Error", 3, "by Rust's custom a module's error, named with its module"),
-    ("Handle", 2, TO_DIVIDE),
     ("ListIds", 2, "the client's question, and the hub's command that it becomes"),
     ("Operation", 2, "an operation as its author writes it, and as it waits in the hub"),
     ("Query", 2, "the client's question, and the hub's command that it becomes"),
     ("Task", 2, "a future of an orchestrator, and the row that shows it"),
-    ("Work", 2, TO_DIVIDE),
 ];
-
-/// The reason of a name that is still to be given to one type alone.
-const TO_DIVIDE: &str = "to be named for what each is of";
 
 /// Every type that a file declares: not the associated ones of a trait, which are indented.
 pub(crate) fn types(code: &str) -> impl Iterator<Item = &str> {

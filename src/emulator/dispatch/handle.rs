@@ -14,13 +14,13 @@ use tokio::sync::{mpsc, oneshot};
 
 /// A way to reach a hub. Cheap to clone; usable from any thread and runtime.
 #[derive(Debug, Clone)]
-pub struct Handle {
+pub struct HubHandle {
     sender: mpsc::UnboundedSender<HubMessage>,
     numbers: Arc<AtomicU64>,
     end: Arc<StopReason>,
 }
 
-impl Handle {
+impl HubHandle {
     pub(super) fn new(sender: mpsc::UnboundedSender<HubMessage>, end: Arc<StopReason>) -> Self {
         Self { sender, numbers: Arc::new(AtomicU64::new(1)), end }
     }

@@ -2,7 +2,7 @@
 //!
 //! A door (gRPC, HTTP) reads from its request which hub is named, and renders a [`HubError`] in its own way.
 
-use super::handle::Handle;
+use super::handle::HubHandle;
 use super::limiter::WarningLimiter;
 use crate::clock::Clock;
 use crate::model::HubName;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const LISTED: usize = 10;
 
 /// Makes a hub and runs it on the emulator's thread.
-pub(in crate::emulator) type NewHub = Arc<dyn Fn(&HubName) -> Handle + Send + Sync>;
+pub(in crate::emulator) type NewHub = Arc<dyn Fn(&HubName) -> HubHandle + Send + Sync>;
 
 /// What a request that names no hub gets (protocol/transport.md#hubs).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +56,7 @@ pub(in crate::emulator) enum HubError {
 /// Every hub of an emulator, by name.
 #[derive(Clone)]
 pub(in crate::emulator) struct Hubs {
-    known: Arc<Mutex<BTreeMap<HubName, Handle>>>,
+    known: Arc<Mutex<BTreeMap<HubName, HubHandle>>>,
     make: NewHub,
     /// The first that was named: it serves requests that name none, where there is no `default`.
     first: HubName,
@@ -82,11 +82,11 @@ impl Hubs {
     }
 
     /// The hub of that name, if there is one.
-    pub(in crate::emulator) fn get(&self, name: &HubName) -> Option<Handle> {
+    pub(in crate::emulator) fn get(&self, name: &HubName) -> Option<HubHandle> {
         self.known().get(name).cloned()
     }
 
-    pub(in crate::emulator) fn all(&self) -> Vec<(HubName, Handle)> {
+    pub(in crate::emulator) fn all(&self) -> Vec<(HubName, HubHandle)> {
         self.known().iter().map(|(name, hub)| (name.clone(), hub.clone())).collect()
     }
 
@@ -95,7 +95,7 @@ impl Hubs {
     /// # Errors
     ///
     /// [`HubError::NotFound`] or [`HubError::Unnamed`].
-    pub(in crate::emulator) fn find(&self, named: Option<&str>) -> Result<Handle, HubError> {
+    pub(in crate::emulator) fn find(&self, named: Option<&str>) -> Result<HubHandle, HubError> {
         let name = self.name(named)?;
         let mut known = self.known();
         if let Some(hub) = known.get(&name) {
@@ -111,7 +111,7 @@ impl Hubs {
     }
 
     /// Warns of a hub that was asked for and does not exist: most often one side has the name and the other has not.
-    fn warn_of_unknown(&self, name: &HubName, known: &BTreeMap<HubName, Handle>) {
+    fn warn_of_unknown(&self, name: &HubName, known: &BTreeMap<HubName, HubHandle>) {
         if !tracing::enabled!(tracing::Level::WARN) {
             return;
         }
@@ -198,7 +198,7 @@ impl Hubs {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<HubName, Handle>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<HubName, HubHandle>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! Tests what a hub does while its store takes its time, and when its store fails.
 
-use super::{Capacity, Handle, Opening, start};
+use super::{Capacity, HubHandle, Opening, start};
 use crate::busy_wait::BusyWait;
 use crate::clock::ManualClock;
 use crate::emulator::engine::Config;
@@ -48,7 +48,7 @@ impl Store for Unreadable {
     }
 }
 
-fn hub_over(store: impl Store) -> Handle {
+fn hub_over(store: impl Store) -> HubHandle {
     let opening = Opening {
         name: HubName::new("default"),
         config: Config { seed: 1, ..Config::default() },
@@ -61,7 +61,7 @@ fn hub_over(store: impl Store) -> Handle {
     hub
 }
 
-fn gated() -> (Handle, Batches) {
+fn gated() -> (HubHandle, Batches) {
     let (sender, batches) = mpsc::unbounded_channel();
     (hub_over(Gated(sender)), batches)
 }

@@ -2,7 +2,7 @@
 
 use super::admission::{ReplyReservation, SMALL};
 use super::{Service, metadata, render};
-use crate::emulator::dispatch::Handle;
+use crate::emulator::dispatch::HubHandle;
 use crate::emulator::engine::command::{Command, HistoryPage, Refusal, Reply, Until};
 use crate::model::InstanceId;
 use crate::wire;
@@ -128,7 +128,7 @@ impl Service {
     }
 }
 
-async fn next_chunk(hub: &Handle, page: HistoryPage) -> Result<(Bytes, Option<HistoryPage>), Status> {
+async fn next_chunk(hub: &HubHandle, page: HistoryPage) -> Result<(Bytes, Option<HistoryPage>), Status> {
     let reply = hub.ask(Command::HistoryPage(page)).await?;
     let Reply::HistoryPage { events, next } = reply else { return Err(render::unexpected()) };
     Ok((chunk(&events), next))

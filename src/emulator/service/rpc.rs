@@ -3,7 +3,7 @@
 use super::metadata::Sdk;
 use super::oversized::Oversized;
 use super::{Service, metadata, parse, render};
-use crate::emulator::dispatch::Handle;
+use crate::emulator::dispatch::HubHandle;
 use crate::emulator::engine::command::{Command, PurgeTarget, Refusal, Reply, Until, WorkKind};
 use crate::model::{InstanceId, Timestamp};
 use crate::wire::{self, task_hub_sidecar_service_server::TaskHubSidecarService};
@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 type RpcResult<T> = Result<Response<T>, Status>;
 
 impl Service {
-    pub(super) fn hub<T>(&self, request: &Request<T>) -> Result<Handle, Status> {
+    pub(super) fn hub<T>(&self, request: &Request<T>) -> Result<HubHandle, Status> {
         self.hub_of(request.metadata().as_ref())
     }
 
@@ -45,7 +45,7 @@ impl Service {
     /// Purges by filter in slices, so that the hub serves other calls in between and the client's timeout holds.
     async fn purge_filtered(
         &self,
-        hub: &Handle,
+        hub: &HubHandle,
         target: PurgeTarget,
         recursive: bool,
         deadline: Option<Timestamp>,
