@@ -34,7 +34,7 @@ impl Clock for WallClock {
     fn sleep_until(&self, at: Timestamp) -> Sleep {
         let clock = *self;
         Box::pin(async move {
-            // The timer may wake a little early, by its own clock: whoever waits must not see a moment before `at`.
+            // The timer may wake a little early, by its own clock: the task must not see a moment before `at`.
             loop {
                 let now = clock.now();
                 if now >= at {
@@ -64,7 +64,7 @@ impl ManualClock {
         Self(Mutex::new(Hands { now, sleepers: BTreeMap::new(), slept: 0 }))
     }
 
-    /// Turns it forward and wakes whoever slept until then.
+    /// Turns it forward and wakes the tasks that slept until then.
     pub fn advance(&self, by: Duration) {
         let mut hands = self.hands();
         hands.now = hands.now.plus(by);
@@ -73,7 +73,7 @@ impl ManualClock {
         let awake = std::mem::replace(&mut hands.sleepers, later);
         drop(hands);
         for sleeper in awake.into_values() {
-            // Whoever gave up sleeping is not there to be woken.
+            // A task that gave up sleeping has dropped its receiver.
             let _ = sleeper.send(());
         }
     }
@@ -104,7 +104,7 @@ impl Clock for ManualClock {
         hands.sleepers.retain(|_, sleeper| !sleeper.is_closed());
         hands.sleepers.insert(key, wake);
         Box::pin(async move {
-            // A clock that is gone is never turned again: nobody wakes.
+            // A clock that is gone is never turned again: the task sleeps for ever.
             if awake.await.is_err() {
                 std::future::pending::<()>().await;
             }

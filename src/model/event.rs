@@ -46,7 +46,7 @@ pub fn execution_completed(
     )
 }
 
-/// Somebody terminates the execution; `output` becomes its output.
+/// A client or a parent terminates the execution; `output` becomes its output.
 pub fn execution_terminated(at: Timestamp, output: Option<String>, recurse: bool) -> HistoryEvent {
     new(
         ARRIVED,
@@ -55,17 +55,17 @@ pub fn execution_terminated(at: Timestamp, output: Option<String>, recurse: bool
     )
 }
 
-/// Somebody suspends the execution.
+/// A client suspends the execution.
 pub fn execution_suspended(at: Timestamp, reason: Option<String>) -> HistoryEvent {
     new(ARRIVED, at, EventType::ExecutionSuspended(wire::ExecutionSuspendedEvent { input: reason }))
 }
 
-/// Somebody resumes the execution.
+/// A client resumes the execution.
 pub fn execution_resumed(at: Timestamp, reason: Option<String>) -> HistoryEvent {
     new(ARRIVED, at, EventType::ExecutionResumed(wire::ExecutionResumedEvent { input: reason }))
 }
 
-/// Somebody rewinds the execution.
+/// A client rewinds the execution.
 pub fn execution_rewound(at: Timestamp, rewound: wire::ExecutionRewoundEvent) -> HistoryEvent {
     new(ARRIVED, at, EventType::ExecutionRewound(Box::new(rewound)))
 }

@@ -19,7 +19,7 @@ pub enum Status {
     Completed,
     /// Ended with a failure.
     Failed,
-    /// Ended because somebody terminated it.
+    /// Ended because a client or its parent terminated it.
     Terminated,
     /// Ended because it was cancelled; no known SDK asks for it, the wire has it.
     Canceled,

@@ -30,7 +30,7 @@ struct Diagram {
 }
 
 impl Diagram {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are nobody's message")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are no message")]
     fn draw(&mut self, id: i32, body: &EventType) {
         match body {
             EventType::ExecutionStarted(it) => {

@@ -77,7 +77,7 @@ fn ended(status: Status) -> Result<(), Status> {
     if status.code() == Code::Ok { Ok(()) } else { Err(status) }
 }
 
-/// What an answer without a gRPC status means: somebody between us and the scheduler gave it
+/// What an answer without a gRPC status means: a proxy before the scheduler gave it
 /// (gRPC's `http-grpc-status-mapping`).
 fn unsaid(http: StatusCode) -> Status {
     let code = match http {
